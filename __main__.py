@@ -1,0 +1,31 @@
+"""The program: one stack, one cluster."""
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+import settings
+from components.stack import ObservabilityStack
+
+loaded = settings.load()
+cluster = loaded.settings.cluster
+
+provider = k8s.Provider(
+    "cluster",
+    kubeconfig=cluster.kubeconfig,
+    context=cluster.context,
+    # With an identity of its own, a changed kubeconfig does not replace every object.
+    cluster_identifier=cluster.identifier or cluster.name,
+    # A changed ConfigMap or Secret is updated in place; as a replacement it would roll what mounts it.
+    enable_config_map_mutable=True,
+    enable_secret_mutable=True,
+)
+
+stack = ObservabilityStack(
+    "observability",
+    settings=loaded.settings,
+    secrets=loaded.secrets,
+    opts=pulumi.ResourceOptions(providers=[provider]),
+)
+
+for name, value in stack.exports.items():
+    pulumi.export(name, value)

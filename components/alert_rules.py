@@ -1,0 +1,59 @@
+"""Rule files as ConfigMaps, and as PrometheusRule objects for the evaluator that reads only those."""
+
+import pulumi
+import pulumi_kubernetes as k8s
+import yaml
+
+from components import pods
+from components.monitors import monitoring_object
+from components.rule_files import RuleFile, Selection
+from settings import Settings
+
+APP = "alert-rules"
+
+
+def config_map_name(evaluator: str, file: RuleFile) -> str:
+    """Name of the ConfigMap of a rule file; `evaluator` is prometheus or loki."""
+    return f"rules-{evaluator}-{file.name}"
+
+
+def content(file: RuleFile) -> str:
+    """The rule file as YAML text."""
+    return yaml.safe_dump({"groups": file.groups}, sort_keys=False, allow_unicode=True, width=10_000)
+
+
+class AlertRules(pulumi.ComponentResource):
+    """One ConfigMap a file; for Prometheus a PrometheusRule of the same content beside it."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        settings: Settings,
+        prometheus: Selection,
+        loki: Selection,
+        crds: pulumi.Resource,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("observability:index:AlertRules", name, {}, opts)
+        namespace = settings.namespaces.main
+        for evaluator, selection in (("prometheus", prometheus), ("loki", loki)):
+            for file in selection.files:
+                meta = pods.metadata(APP, namespace, config_map_name(evaluator, file))
+                labelled = {**meta, "labels": {**meta["labels"], "observability/rules": evaluator}}
+                k8s.core.v1.ConfigMap(
+                    f"{name}-{evaluator}-{file.name}",
+                    metadata=labelled,
+                    data={f"{file.name}.yaml": content(file)},
+                    opts=pulumi.ResourceOptions(parent=self),
+                )
+                if evaluator == "prometheus":
+                    monitoring_object(
+                        f"{name}-rule-{file.name}",
+                        "PrometheusRule",
+                        pods.metadata(APP, namespace, file.name),
+                        {"groups": file.groups},
+                        self,
+                        crds,
+                    )
+        self.register_outputs({"prometheus": len(prometheus.alerts()), "loki": len(loki.alerts())})

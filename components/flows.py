@@ -1,0 +1,217 @@
+"""The table of flows: who talks to whom, on which port, and why. Network policies are made of it alone."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel
+
+from components import addresses, dcgm_exporter, event_exporter, event_exporter_config, loki_config, silences
+from settings import Settings
+from settings.channels import Email
+from settings.cluster import ControlPlane, Software
+from settings.logs import S3, Filesystem
+
+API_SERVER_PORTS = (443, 6443)
+"""Of the API server's Service and of its own endpoints: plugins differ in which of them a policy sees."""
+KUBELET_PORT = 10250
+NODE_EXPORTER_PORT = 9100
+METADATA_PORTS = (80, 988)
+"""Cloud identities: instance metadata on 80; GKE's own server for workload identity also on 988."""
+CONTROL_PLANE_PORTS = {
+    ControlPlane.SCHEDULER: 10259,
+    ControlPlane.CONTROLLER_MANAGER: 10257,
+    ControlPlane.ETCD: 2381,
+    ControlPlane.KUBE_PROXY: 10249,
+}
+CALICO_PORTS = (9091, 9093)
+"""Felix and Typha, on the node's address."""
+
+
+@dataclass(frozen=True)
+class App:
+    """Pods of one app, by their label app.kubernetes.io/name."""
+
+    name: str
+    agents: bool = False
+    """Whether it lives in the namespace of the agents."""
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """Any pod of a namespace; of every namespace where `name` is None."""
+
+    name: str | None
+
+
+@dataclass(frozen=True)
+class Host:
+    """An address of a node, of the API server or of a link-local service: only its port can be named."""
+
+
+@dataclass(frozen=True)
+class Outside:
+    """Any address, in the cluster or not."""
+
+
+Peer = App | Namespace | Host | Outside
+
+
+@dataclass(frozen=True)
+class Flow:
+    """One allowed direction. `port` is the pod's own port, not its Service's; None is any port and protocol."""
+
+    source: Peer
+    target: Peer
+    port: int | None
+    why: str
+    protocol: str = "TCP"
+
+
+PROMETHEUS = App("prometheus")
+ALERTMANAGER = App(addresses.ALERTMANAGER)
+SILENCES = App(silences.APP)
+BLACKBOX = App(addresses.BLACKBOX)
+GATEWAY = App(addresses.LOKI_GATEWAY)
+LOKI = App(addresses.LOKI)
+GRAFANA = App("grafana")
+KUBE_STATE_METRICS = App("kube-state-metrics")
+OPERATOR = App("kube-prometheus-stack-prometheus-operator")
+EVENT_EXPORTER = App(event_exporter_config.APP)
+DCGM = App(dcgm_exporter.APP, agents=True)
+LOG_AGENT_PORTS = {"promtail": 9080, "alloy": 12345}
+GRAFANA_PORT = 3000
+RELOADER_PORT = 8080
+MESH_PORT = 9094
+
+
+def flows(settings: Settings) -> list[Flow]:
+    """Every flow of a stack, beside DNS, which every pod may ask. Each is listed once."""
+    found = [*_metrics(settings), *_alerts(settings), *_logs(settings), *_people(settings), *_api_server(settings)]
+    return list(dict.fromkeys(found))
+
+
+def log_agent(settings: Settings) -> App:
+    """The log agent that the stack runs."""
+    return App(settings.log_agent.program, agents=True)
+
+
+def apps(settings: Settings) -> list[App]:
+    """Apps of the stack whose pods have an address of their own. node-exporter has the node's: no policy binds it."""
+    both = [peer for flow in flows(settings) for peer in (flow.source, flow.target) if isinstance(peer, App)]
+    return sorted(set(both), key=lambda app: (app.agents, app.name))
+
+
+def _metrics(settings: Settings) -> Iterator[Flow]:
+    scraped = [
+        (PROMETHEUS, addresses.PROMETHEUS_PORT),
+        (PROMETHEUS, RELOADER_PORT),
+        (ALERTMANAGER, addresses.ALERTMANAGER_PORT),
+        (BLACKBOX, addresses.BLACKBOX_PORT),
+        (LOKI, addresses.LOKI_PORT),
+        (KUBE_STATE_METRICS, 8080),
+        (OPERATOR, 8080),
+        (log_agent(settings), LOG_AGENT_PORTS[settings.log_agent.program]),
+    ]
+    scraped += [(GRAFANA, GRAFANA_PORT)] if settings.grafana.enabled else []
+    scraped += [(DCGM, dcgm_exporter.PORT)] if settings.dcgm.mode == "deploy" else []
+    scraped += [(EVENT_EXPORTER, event_exporter.PORT)] if settings.events.mode == "deploy" else []
+    also = {ALERTMANAGER: "alerts, and metrics", BLACKBOX: "probes, and metrics"}
+    for app, port in scraped:
+        yield Flow(PROMETHEUS, app, port, also.get(app, "metrics"))
+    yield Flow(PROMETHEUS, Namespace(None), None, "metrics of pods that monitors of other namespaces name")
+    for port in (KUBELET_PORT, NODE_EXPORTER_PORT, *settings.security.host_scrape_ports):
+        yield Flow(PROMETHEUS, Host(), port, "metrics of the nodes")
+    for part in settings.cluster.control_plane:
+        yield Flow(PROMETHEUS, Host(), CONTROL_PLANE_PORTS[part], "metrics of the control plane")
+    if Software.CALICO in settings.cluster.runs:
+        for port in CALICO_PORTS:
+            yield Flow(PROMETHEUS, Host(), port, "metrics of Calico")
+    for target in settings.prometheus.remote_write:
+        yield Flow(PROMETHEUS, Outside(), _port(target.url), "remote write")
+    for probe in settings.blackbox.probes.values():
+        if probe.prober:
+            yield Flow(PROMETHEUS, Outside(), _port(probe.prober), "probes by a prober elsewhere")
+    yield Flow(BLACKBOX, Outside(), None, "probes: targets may be anywhere, on any port, and ping has none")
+    for app, port in (
+        (PROMETHEUS, addresses.PROMETHEUS_PORT),
+        (ALERTMANAGER, addresses.ALERTMANAGER_PORT),
+        (GATEWAY, addresses.GATEWAY_PORT),
+        (BLACKBOX, addresses.BLACKBOX_PORT),
+        *([(GRAFANA, GRAFANA_PORT)] if settings.grafana.enabled else []),
+    ):
+        yield Flow(BLACKBOX, app, port, "probes of the stack's own services")
+
+
+def _alerts(settings: Settings) -> Iterator[Flow]:
+    yield Flow(LOKI, ALERTMANAGER, addresses.ALERTMANAGER_PORT, "alerts of Loki's ruler")
+    for protocol in ("TCP", "UDP"):
+        yield Flow(ALERTMANAGER, ALERTMANAGER, MESH_PORT, "mesh: notification log and silences", protocol)
+    if settings.alertmanager.silences is not None:
+        yield Flow(SILENCES, ALERTMANAGER, addresses.ALERTMANAGER_PORT, "silences of the stack file")
+    for port in sorted({443, *settings.security.receiver_ports, *_receiver_ports(settings.alertmanager)}):
+        yield Flow(ALERTMANAGER, Outside(), port, "receivers and heartbeats")
+
+
+def _receiver_ports(value: object) -> Iterator[int]:
+    # What a receiver's settings say of its address; addresses that are secrets are receiver_ports' business.
+    if isinstance(value, Email):
+        yield int(value.server.rpartition(":")[2])
+    elif isinstance(value, BaseModel):
+        for name, item in value:
+            if name in {"url", "api_url"} and isinstance(item, str):
+                yield _port(item)
+            else:
+                yield from _receiver_ports(item)
+    elif isinstance(value, list | dict):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _receiver_ports(item)
+
+
+def _logs(settings: Settings) -> Iterator[Flow]:
+    loki = settings.loki
+    yield Flow(log_agent(settings), GATEWAY, addresses.GATEWAY_PORT, "log lines")
+    if settings.events.mode == "deploy":
+        yield Flow(EVENT_EXPORTER, GATEWAY, addresses.GATEWAY_PORT, "events of Kubernetes as lines")
+    yield Flow(GATEWAY, LOKI, addresses.LOKI_PORT, "log lines and queries")
+    yield Flow(LOKI, PROMETHEUS, addresses.PROMETHEUS_PORT, "recordings of Loki's ruler, by remote write")
+    for port in (loki_config.GRPC_PORT, loki_config.GOSSIP_PORT):
+        yield Flow(LOKI, LOKI, port, "replicas: queries and ring")
+    if not isinstance(loki.storage, Filesystem):
+        endpoint = loki.storage.endpoint if isinstance(loki.storage, S3) else None
+        for port in sorted({443, _port(endpoint) if endpoint else 443}):
+            yield Flow(LOKI, Outside(), port, "object storage, and the token service of a cloud identity")
+        for port in METADATA_PORTS:
+            yield Flow(LOKI, Host(), port, "cloud identity of the node or pod")
+
+
+def _people(settings: Settings) -> Iterator[Flow]:
+    pages = [(PROMETHEUS, addresses.PROMETHEUS_PORT), (ALERTMANAGER, addresses.ALERTMANAGER_PORT)]
+    if settings.grafana.enabled:
+        for app, port in (*pages, (GATEWAY, addresses.GATEWAY_PORT)):
+            yield Flow(GRAFANA, app, port, "datasources")
+        pages.append((GRAFANA, GRAFANA_PORT))
+    for namespace in settings.security.ingress_namespaces:
+        for app, port in pages:
+            yield Flow(Namespace(namespace), app, port, "people, by an ingress controller")
+
+
+def _api_server(settings: Settings) -> Iterator[Flow]:
+    clients = {
+        PROMETHEUS: "discovery, and its metrics",
+        OPERATOR: "its objects",
+        KUBE_STATE_METRICS: "state of all objects",
+        log_agent(settings): "pods of its node",
+    }
+    if settings.events.mode == "deploy":
+        clients[EVENT_EXPORTER] = "events"
+    if settings.grafana.enabled:
+        clients[GRAFANA] = "ConfigMaps of dashboards"
+    for client, why in clients.items():
+        for port in API_SERVER_PORTS:
+            yield Flow(client, Host(), port, f"API server: {why}")
+
+
+def _port(url: str) -> int:
+    parts = urlsplit(url)
+    return parts.port or (443 if parts.scheme == "https" else 80)

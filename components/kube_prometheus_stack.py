@@ -1,0 +1,97 @@
+"""The official kube-prometheus-stack chart: operator, Prometheus, kube-state-metrics, node-exporter, Grafana."""
+
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as k8s
+import pulumi_random as random
+
+from components import addresses, chart_values, pods
+from components.versions import CHARTS
+from settings import Settings, SettingsError
+from settings.metrics import ChartSettings
+
+
+def source(chart: str, settings: ChartSettings) -> dict[str, Any]:
+    """`chart`, `version` and `repository_opts` of a chart resource. A chart in a folder has its own version.
+
+    Raises SettingsError where the location is a folder that holds no chart.
+    """
+    location = settings.location or CHARTS[chart].oci
+    if settings.repository:
+        return {
+            "chart": location,
+            "version": settings.version or CHARTS[chart].version,
+            "repository_opts": {"repo": settings.repository},
+        }
+    if location.startswith("oci://"):
+        return {"chart": location, "version": settings.version or CHARTS[chart].version}
+    if not (Path(location) / "Chart.yaml").is_file() and not location.endswith(".tgz"):
+        raise SettingsError(
+            f"observability:kubePrometheusStack: {location} is no chart (no Chart.yaml there); "
+            "give an OCI reference, a folder, or a chart name with a repository"
+        )
+    return {"chart": location}
+
+
+class PrometheusOperatorCrds(pulumi.ComponentResource):
+    """The CRDs, as one release: as single objects each of them costs the engine about two seconds at every run.
+
+    They are kept on removal, since with them every team's monitors would go. `ready` is what an object of their
+    kinds depends on.
+    """
+
+    ready: pulumi.Resource
+
+    def __init__(self, name: str, *, settings: Settings, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("observability:index:PrometheusOperatorCrds", name, {}, opts)
+        self.ready = self
+        chosen = settings.kube_prometheus_stack
+        if chosen.crds == "install":
+            self.ready = k8s.helm.v3.Release(
+                f"{name}-release",
+                name="prometheus-operator-crds",
+                namespace=settings.namespaces.main,
+                values={"crds": {"annotations": {"helm.sh/resource-policy": "keep"}}},
+                skip_await=True,
+                take_ownership=True,
+                opts=pulumi.ResourceOptions(parent=self),
+                **source("prometheus-operator-crds", chosen.crds_chart),
+            )
+        self.register_outputs({})
+
+
+class KubePrometheusStack(pulumi.ComponentResource):
+    """The chart, and Grafana's password in a Secret of its own."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        settings: Settings,
+        crds: pulumi.Resource,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("observability:index:KubePrometheusStack", name, {}, opts)
+        namespace = settings.namespaces.main
+        child = pulumi.ResourceOptions(parent=self)
+        if settings.grafana.enabled:
+            password = random.RandomPassword(f"{name}-grafana-password", length=32, special=False, opts=child)
+            k8s.core.v1.Secret(
+                f"{name}-grafana-admin",
+                metadata=pods.metadata("grafana", namespace, chart_values.GRAFANA_SECRET),
+                string_data={"admin-user": "admin", "admin-password": password.result},
+                opts=child,
+            )
+        # One unknown argument would empty the chart's preview: every argument is a literal.
+        k8s.helm.v4.Chart(
+            f"{name}-chart",
+            name=addresses.CHART,
+            namespace=namespace,
+            values=chart_values.values(settings),
+            skip_crds=True,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[crds]),
+            **source("kube-prometheus-stack", settings.kube_prometheus_stack.chart),
+        )
+        self.register_outputs({"grafanaSecret": chart_values.GRAFANA_SECRET})

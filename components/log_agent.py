@@ -1,0 +1,103 @@
+"""What a log agent is to the cluster, whichever program it is: a DaemonSet that reads the node's log files."""
+
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components import pods
+from components.loki_gateway import CREDENTIALS
+from components.monitors import pod_monitor
+from settings import Settings
+
+HOST_PATHS = {"logs": "/var/log", "machine-id": "/etc/machine-id"}
+
+
+def pod_spec(app: str, container: dict[str, Any], folder: str, positions: str) -> dict[str, Any]:
+    """Pod of the DaemonSet. It runs as root, since log files are root's, but without any capability.
+
+    `container` is what the programs have apart, `folder` where they look for configuration and password, `positions`
+    where they write down how far they have read: on the node's disk, since /run is lost at a reboot.
+    """
+    mounts: list[dict[str, Any]] = [
+        {"name": "config", "mountPath": f"{folder}/config"},
+        {"name": "credentials", "mountPath": f"{folder}/secrets", "readOnly": True},
+        {"name": "positions", "mountPath": positions},
+        *({"name": name, "mountPath": path, "readOnly": True} for name, path in HOST_PATHS.items()),
+    ]
+    return {
+        "serviceAccountName": app,
+        "priorityClassName": "system-node-critical",
+        # Not on virtual or Windows nodes, whose logs lie elsewhere or nowhere.
+        "nodeSelector": {"kubernetes.io/os": "linux"},
+        "tolerations": [{"operator": "Exists"}],
+        "securityContext": {"runAsUser": 0, "runAsGroup": 0, "seccompProfile": {"type": "RuntimeDefault"}},
+        "terminationGracePeriodSeconds": 30,
+        "containers": [
+            {
+                "name": app,
+                **container,
+                "env": [
+                    {"name": variable, "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}
+                    # Promtail itself takes only targets whose __host__ equals HOSTNAME.
+                    for variable in ("HOSTNAME", "NODE_NAME")
+                ],
+                "securityContext": pods.RESTRICTED_CONTAINER,
+                "volumeMounts": mounts,
+            }
+        ],
+        "volumes": [
+            {"name": "config", "configMap": {"name": f"{app}-config"}},
+            {"name": "credentials", "secret": {"secretName": CREDENTIALS}},
+            {"name": "positions", "hostPath": {"path": positions, "type": "DirectoryOrCreate"}},
+            *({"name": name, "hostPath": {"path": path}} for name, path in HOST_PATHS.items()),
+        ],
+    }
+
+
+def deploy(
+    name: str,
+    app: str,
+    files: dict[str, str],
+    spec: dict[str, Any],
+    *,
+    settings: Settings,
+    parent: pulumi.Resource,
+    crds: pulumi.Resource,
+) -> None:
+    """The objects of a log agent, as children of `parent`; `files` is its configuration."""
+    namespace = settings.namespaces.agents
+    child = pulumi.ResourceOptions(parent=parent)
+    k8s.core.v1.ServiceAccount(f"{name}-account", metadata=pods.metadata(app, namespace), opts=child)
+    k8s.core.v1.ConfigMap(
+        f"{name}-config", metadata=pods.metadata(app, namespace, f"{app}-config"), data=files, opts=child
+    )
+    k8s.rbac.v1.ClusterRole(
+        f"{name}-role",
+        metadata=pods.metadata(app),
+        rules=[{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}],
+        opts=child,
+    )
+    k8s.rbac.v1.ClusterRoleBinding(
+        f"{name}-role-binding",
+        metadata=pods.metadata(app),
+        role_ref={"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": app},
+        subjects=[{"kind": "ServiceAccount", "name": app, "namespace": namespace}],
+        opts=child,
+    )
+    [content] = files.values()
+    k8s.apps.v1.DaemonSet(
+        f"{name}-daemon-set",
+        # A node that is down must not hold up a deployment for ever.
+        metadata=pods.metadata(app, namespace, **{"pulumi.com/skipAwait": "true"}),
+        spec={
+            "selector": {"matchLabels": pods.selector(app)},
+            "updateStrategy": {"rollingUpdate": {"maxUnavailable": "10%"}},
+            "template": {
+                "metadata": {"labels": pods.labels(app), "annotations": {"checksum/config": pods.checksum(content)}},
+                "spec": spec,
+            },
+        },
+        opts=child,
+    )
+    pod_monitor(f"{name}-monitor", app, namespace, "http-metrics", parent, crds)

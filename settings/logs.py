@@ -1,0 +1,121 @@
+"""Loki and the log agent."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from settings.base import Duration, Model, Name, Quantity, Resources, SecretKey, Url, amount, seconds
+
+
+class Filesystem(Model):
+    """Chunks on the claim of the one Loki pod."""
+
+    type: Literal["filesystem"] = "filesystem"
+
+
+class S3(Model):
+    """Chunks in an S3 bucket, or in anything that speaks S3."""
+
+    type: Literal["s3"]
+    bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+    region: str
+    endpoint: Url | None = None
+    """For S3-like services (MinIO, Ceph); AWS where it is not set."""
+    access_key_id_secret: SecretKey | None = None
+    secret_access_key_secret: SecretKey | None = None
+    """Both keys, or neither where the pod has a cloud identity (`serviceAccountAnnotations`)."""
+
+    @model_validator(mode="after")
+    def _both_keys(self) -> Self:
+        if (self.access_key_id_secret is None) != (self.secret_access_key_secret is None):
+            raise ValueError("only one of accessKeyIdSecret and secretAccessKeySecret is set; set both or neither")
+        return self
+
+
+class GCS(Model):
+    """Chunks in a Google Cloud Storage bucket, reached by workload identity."""
+
+    type: Literal["gcs"]
+    bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]$")]
+
+
+class Azure(Model):
+    """Chunks in an Azure blob container."""
+
+    type: Literal["azure"]
+    account: Annotated[str, Field(pattern=r"^[a-z0-9]{3,24}$")]
+    container: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")]
+    account_key_secret: SecretKey | None = None
+    """Key of the storage account; federated workload identity where it is not set."""
+
+
+Storage = Annotated[Filesystem | S3 | GCS | Azure, Field(discriminator="type")]
+
+
+class LokiLimits(Model):
+    """Limits of the tenant; defaults are sized for one small cluster (Loki's own are 4 MB/s and 5000 streams)."""
+
+    ingestion_rate_mb: Annotated[float, Field(gt=0)] = 8.0
+    ingestion_burst_size_mb: Annotated[float, Field(gt=0)] = 16.0
+    per_stream_rate_limit: Quantity = "5M"
+    per_stream_rate_limit_burst: Quantity = "20M"
+    max_streams: Annotated[int, Field(ge=100)] = 10000
+    max_line_size: Quantity = "256Ki"
+    max_query_series: Annotated[int, Field(ge=100)] = 5000
+
+    @model_validator(mode="after")
+    def _burst(self) -> Self:
+        if self.ingestion_burst_size_mb < self.ingestion_rate_mb:
+            raise ValueError("ingestionBurstSizeMb is below ingestionRateMb; a burst is at least the rate")
+        if amount(self.per_stream_rate_limit_burst) < amount(self.per_stream_rate_limit):
+            raise ValueError("perStreamRateLimitBurst is below perStreamRateLimit; a burst is at least the rate")
+        return self
+
+
+class GatewaySettings(Model):
+    """The NGINX in front of Loki: it asks for a password and sets the tenant."""
+
+    replicas: Annotated[int, Field(ge=1, le=10)] = 1
+    resources: Resources = Resources(cpu="20m", memory="32Mi", memory_limit="128Mi")
+
+
+class LokiSettings(Model):
+    """`observability:loki`."""
+
+    replicas: Annotated[int, Field(ge=1, le=15)] = 1
+    storage: Storage = Filesystem()
+    retention: Duration = "7d"
+    volume_size: Quantity = "10Gi"
+    storage_class: str | None = None
+    tenant: Name = "main"
+    limits: LokiLimits = LokiLimits()
+    evaluation_interval: Duration = "30s"
+    gateway: GatewaySettings = GatewaySettings()
+    service_account_annotations: dict[str, str] = {}
+    """Cloud identity, for example `eks.amazonaws.com/role-arn`."""
+    resources: Resources = Resources(cpu="250m", memory="512Mi", cpu_limit="1", memory_limit="2Gi")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.replicas > 1 and self.storage.type == "filesystem":
+            raise ValueError("replicas above 1 need object storage, since each pod has a filesystem of its own")
+        if self.replicas == 2:
+            raise ValueError("replicas 2 cannot keep a quorum of copies; use 1, or 3 and more")
+        if seconds(self.retention) < 86400 or seconds(self.retention) % 3600:
+            raise ValueError(f"retention {self.retention} is not whole hours of at least 24h (index period)")
+        if self.service_account_annotations and self.storage.type == "filesystem":
+            raise ValueError("serviceAccountAnnotations give a cloud identity, but storage is filesystem; remove one")
+        return self
+
+    @property
+    def replication_factor(self) -> int:
+        """Copies of each line: three as soon as there are three pods."""
+        return 3 if self.replicas > 1 else 1
+
+
+class EventsSettings(Model):
+    """`observability:events`."""
+
+    mode: Literal["deploy", "existing", "off"] = "deploy"
+    """`existing`: something else already ships events in our line format. `off`: no events, no event rules."""
+    resources: Resources = Resources(cpu="20m", memory="96Mi", memory_limit="256Mi")

@@ -1,0 +1,164 @@
+"""The local cluster with a real node: containers run, names resolve, claims are bound, and nothing is left after it."""
+
+import json
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tools import cluster
+from tools.cluster import namespaces, parts
+
+REASON = namespaces.why_not()
+pytestmark = pytest.mark.skipif(REASON is not None, reason=f"no real node on this machine: {REASON}")
+
+BUSYBOX = "docker.io/library/busybox:1.36.1"
+NGINX = "docker.io/nginxinc/nginx-unprivileged:1.30.1-alpine"
+RESTRICTED = """
+      securityContext: {runAsNonRoot: true, runAsUser: 101, fsGroup: 101, seccompProfile: {type: RuntimeDefault}}
+"""
+WEB = f"""
+apiVersion: v1
+kind: Namespace
+metadata: {{name: web, labels: {{pod-security.kubernetes.io/enforce: restricted}}}}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {{name: data, namespace: web}}
+spec: {{accessModes: [ReadWriteOnce], resources: {{requests: {{storage: 1Gi}}}}}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {{name: site, namespace: web}}
+data:
+  site.conf: "server {{ listen 8080; location / {{ return 200 hello; }} }}"
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: web, namespace: web}}
+spec:
+  selector: {{app: web}}
+  ports: [{{port: 80, targetPort: 8080}}]
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: web, namespace: web}}
+spec:
+  selector: {{matchLabels: {{app: web}}}}
+  template:
+    metadata: {{labels: {{app: web}}}}
+    spec:{RESTRICTED.rstrip()}
+      containers:
+        - name: web
+          image: {NGINX}
+          readinessProbe: {{httpGet: {{path: /, port: 8080}}, periodSeconds: 1}}
+          resources: {{limits: {{cpu: 500m, memory: 64Mi}}}}
+          securityContext: &tight {{allowPrivilegeEscalation: false, capabilities: {{drop: [ALL]}}}}
+          volumeMounts: [{{name: site, mountPath: /etc/nginx/conf.d}}]
+        - name: shell
+          image: {BUSYBOX}
+          args: [sh, -c, "echo started > /data/proof; echo a line; sleep infinity"]
+          securityContext: *tight
+          volumeMounts: [{{name: data, mountPath: /data}}]
+      volumes:
+        - {{name: site, configMap: {{name: site}}}}
+        - {{name: data, persistentVolumeClaim: {{claimName: data}}}}
+"""
+
+
+def machine() -> dict[str, object]:
+    """Everything of this machine that a stopped cluster may not have changed."""
+
+    def lines(*command: str) -> list[str]:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+
+    return {
+        "network namespaces": lines("ip", "netns", "list"),
+        "links": lines("ip", "-brief", "link"),
+        "routes": lines("ip", "route"),
+        "mounts": sorted(line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()),
+        "firewall": [line for line in lines("iptables-save") if not line.startswith("#")],
+        "cgroups": sorted(str(path) for path in Path("/sys/fs/cgroup").glob("*/") if path.name == namespaces.CGROUP),
+        "files": sorted(path for folder in ("lib", "log") for path in Path("/var", folder).iterdir()),
+    }
+
+
+def network_of(process: Path) -> str | None:
+    try:
+        return str((process / "ns" / "net").readlink())
+    except OSError:
+        return None
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[cluster.Cluster]:
+    before = machine()
+    folder = tmp_path_factory.mktemp("real") / "cluster"
+    try:
+        started = cluster.start(folder)
+        inside = network_of(Path("/proc", str(started.state.parts[namespaces.HOLDER].pid)))
+        started.ensure_images([BUSYBOX, NGINX])
+        started.kubectl("apply", "--server-side", "--filename=-", stdin=WEB)
+        yield started
+    finally:
+        cluster.stop(folder)
+    assert machine() == before
+    assert inside not in {network_of(process) for process in Path("/proc").glob("[0-9]*")}
+    assert not any(part.alive for part in started.state.running())
+
+
+@pytest.fixture(scope="module")
+def web(running: cluster.Cluster) -> str:
+    """The name of the Ready web pod."""
+    running.kubectl("--namespace=web", "rollout", "status", "deployment/web", "--timeout=120s")
+    pods = json.loads(running.kubectl("--namespace=web", "get", "pods", "--output=json"))["items"]
+    return str(pods[0]["metadata"]["name"])
+
+
+def shell(running: cluster.Cluster, pod: str, command: str) -> str:
+    return running.kubectl("--namespace=web", "exec", pod, "--container=shell", "--", "sh", "-c", command)
+
+
+def test_the_real_node_and_the_fake_ones_are_ready(running: cluster.Cluster) -> None:
+    assert running.mode == "real"
+    nodes = json.loads(running.kubectl("get", "nodes", "--output=json"))["items"]
+    versions = {node["metadata"]["name"]: node["status"]["nodeInfo"]["kubeletVersion"] for node in nodes}
+    assert versions["local"] == "v1.36.3"
+    assert sorted(versions) == ["fake-gpu", "fake-plain", "local"]
+
+
+def test_a_restricted_pod_runs_and_its_log_is_read(running: cluster.Cluster, web: str) -> None:
+    assert running.kubectl("--namespace=web", "logs", web, "--container=shell") == "a line\n"
+    logs = running.state.folder / "node" / "log" / "pods"
+    assert any(path.read_text().endswith("stdout F a line\n") for path in logs.glob("web_web-*/shell/0.log"))
+
+
+def test_a_claim_is_bound_and_written_by_a_user_without_rights(running: cluster.Cluster, web: str) -> None:
+    assert running.kubectl("--namespace=web", "get", "pvc/data", "--output=jsonpath={.status.phase}") == "Bound"
+    assert shell(running, web, "cat /data/proof") == "started\n"
+
+
+def test_names_resolve_to_services_that_answer(running: cluster.Cluster, web: str) -> None:
+    address = running.kubectl("--namespace=web", "get", "service/web", "--output=jsonpath={.spec.clusterIP}")
+    assert f"Address: {address}" in shell(running, web, "nslookup web.web.svc.cluster.local | tail -3")
+    assert shell(running, web, f"wget -q -O - http://{address}/") == "hello"
+
+
+def test_names_outside_do_not_exist(running: cluster.Cluster, web: str) -> None:
+    assert "NXDOMAIN" in shell(running, web, "nslookup example.org 2>&1 || true")
+
+
+def test_a_service_is_reached_from_this_machine_by_a_forwarded_port(running: cluster.Cluster, web: str) -> None:
+    address = running.kubectl("--namespace=web", "get", "service/web", "--output=jsonpath={.spec.clusterIP}")
+    port = parts.free_ports("real")["api"]
+    running.forward(port, address, 80)
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
+        assert answer.read() == b"hello"
+    running.forward(port, address, 80)  # a second time: nothing to do
+
+
+def test_assembled_images_are_known_as_local_builds(running: cluster.Cluster) -> None:
+    again = running.ensure_images([BUSYBOX, "example.org/nobody/has:1"])
+    assert (again.present, again.missing) == ([BUSYBOX], ["example.org/nobody/has:1"])

@@ -1,0 +1,147 @@
+"""Real Alertmanagers on loopback, and what tests say to them."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from tools.binaries import find
+
+Found = TypeVar("Found")
+WAIT = 60.0
+CHOSEN = "OBSERVABILITY_TEST_ALERTMANAGER"
+"""Environment variable: another Alertmanager to test with, such as the release that ships."""
+
+
+def program() -> str:
+    """The Alertmanager that is tested."""
+    return os.environ.get(CHOSEN) or str(find("alertmanager"))
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on, for TCP and UDP."""
+    sockets = []
+    ports: list[int] = []
+    while len(ports) < count:
+        tcp, udp = socket.socket(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sockets += [tcp, udp]
+        tcp.bind(("127.0.0.1", 0))
+        try:
+            udp.bind(("127.0.0.1", tcp.getsockname()[1]))
+        except OSError:
+            continue
+        ports.append(int(tcp.getsockname()[1]))
+    for opened in sockets:
+        opened.close()
+    return ports
+
+
+def wait_for(what: str, ask: Callable[[], Found], seconds: float = WAIT) -> Found:
+    """The first true answer of `ask`; an AssertionError that says `what` when none comes."""
+    limit = time.monotonic() + seconds
+    while True:
+        answer = ask()
+        if answer:
+            return answer
+        assert time.monotonic() < limit, f"after {seconds:.0f} s: {what}"
+        time.sleep(0.05)
+
+
+class Alertmanager:
+    """One process, with its folder; it can be killed and started again on the same ports and data."""
+
+    def __init__(self, folder: Path, config: Mapping[str, Any], *options: str, port: int | None = None) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.options = folder, options
+        self.port = port or free_ports(1)[0]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.write(config)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def write(self, config: Mapping[str, Any]) -> None:
+        """Replace the configuration file."""
+        (self.folder / "alertmanager.yaml").write_text(yaml.safe_dump(dict(config), sort_keys=False))
+
+    def start(self) -> "Alertmanager":
+        """Start it, and wait until it answers."""
+        cluster = (
+            () if any(option.startswith("--cluster") for option in self.options) else ("--cluster.listen-address=",)
+        )
+        command = [
+            program(),
+            f"--config.file={self.folder}/alertmanager.yaml",
+            f"--storage.path={self.folder}/data",
+            f"--web.listen-address=127.0.0.1:{self.port}",
+            *cluster,
+            *self.options,
+        ]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+        wait_for(f"{command[0]} does not answer: {self.log()[-2000:]}", self.ready)
+        return self
+
+    def log(self) -> str:
+        """Everything it wrote."""
+        path = self.folder / "log"
+        return path.read_text() if path.exists() else ""
+
+    def ready(self) -> bool:
+        """Whether it answers."""
+        assert self.process
+        assert self.process.poll() is None, f"Alertmanager ended: {self.log()[-2000:]}"
+        try:
+            with urllib.request.urlopen(f"{self.url}/-/ready", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def stop(self, how: int = signal.SIGTERM) -> None:
+        """End it and wait for its end. SIGKILL leaves it no time for anything."""
+        if self.process and self.process.poll() is None:
+            # A stopped process takes no signal but these two.
+            self.process.send_signal(signal.SIGCONT)
+            self.process.send_signal(how)
+            self.process.wait(timeout=WAIT)
+
+    def get(self, path: str) -> Any:
+        """Answer of the API v2."""
+        with urllib.request.urlopen(f"{self.url}/api/v2/{path}", timeout=10) as answer:
+            return json.load(answer)
+
+    def push(self, alerts: Iterable[Mapping[str, Any]]) -> None:
+        """Send alerts as Prometheus does."""
+        body = json.dumps(list(alerts)).encode()
+        request = urllib.request.Request(
+            f"{self.url}/api/v2/alerts", data=body, headers={"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert answer.status == 200
+
+
+def alert(
+    name: str,
+    /,
+    *,
+    ends_in: float = 3600,
+    begun: float = 60,
+    annotations: Mapping[str, str] | None = None,
+    **labels: str,
+) -> dict[str, Any]:
+    """An alert as Prometheus sends it: it began `begun` seconds ago, and counts as firing for `ends_in` seconds."""
+    now = datetime.now(UTC)
+    return {
+        "labels": {"alertname": name, "cluster": "test", **labels},
+        "annotations": dict(annotations or {"summary": f"{name} summary", "description": f"{name} description"}),
+        "startsAt": (now - timedelta(seconds=begun)).isoformat(),
+        "endsAt": (now + timedelta(seconds=ends_in)).isoformat(),
+        "generatorURL": "http://prometheus.example.com/graph",
+    }

@@ -1,0 +1,176 @@
+"""A real Loki, Prometheus and Alertmanager on free loopback ports, wired as a stack wires them."""
+
+import json
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from components import loki_config
+from tests.live.logql import stack
+from tools import binaries
+
+LOCAL = "127.0.0.1"
+SECONDS = 90
+"""Patience with a daemon, on a machine that does other things too."""
+
+
+class Server:
+    """The HTTP API of a daemon."""
+
+    def __init__(self, port: int) -> None:
+        self.url = f"http://{LOCAL}:{port}"
+
+    def get(self, path: str, tenant: str | None = None, **query: str) -> Any:
+        """The JSON that the daemon answers. Raises RuntimeError with its words."""
+        return self._send(f"{path}?{urllib.parse.urlencode(query)}", tenant, None)
+
+    def post(self, path: str, tenant: str, body: Any) -> None:
+        """Posts JSON. Raises RuntimeError with the daemon's words."""
+        self._send(path, tenant, json.dumps(body).encode())
+
+    def answers(self, path: str) -> bool:
+        """Whether the path can be had."""
+        try:
+            self._send(path, None, None)
+        except (RuntimeError, OSError):
+            return False
+        return True
+
+    def _send(self, path: str, tenant: str | None, body: bytes | None) -> Any:
+        headers = {"Content-Type": "application/json"} | ({"X-Scope-OrgID": tenant} if tenant else {})
+        request = urllib.request.Request(self.url + path, data=body, headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                text = answer.read()
+                return json.loads(text) if answer.headers.get_content_type() == "application/json" else text
+        except urllib.error.HTTPError as error:
+            raise RuntimeError(f"{path}: {error.code} {error.read().decode(errors='replace')}") from error
+
+
+@dataclass(frozen=True)
+class Servers:
+    """The three daemons."""
+
+    loki: Server
+    prometheus: Server
+    alertmanager: Server
+
+
+def until(what: str, ready: Callable[[], object], patience: float = SECONDS) -> None:
+    """Waits until `ready` gives something true. Raises TimeoutError with its last answer."""
+    limit = time.monotonic() + patience
+    while not (answer := ready()):
+        if time.monotonic() > limit:
+            raise TimeoutError(f"{what}: not within {patience:.0f} s, last seen {answer!r}")
+        time.sleep(0.2)
+
+
+@contextmanager
+def running(folder: Path, tenants: tuple[str, ...]) -> Iterator[Servers]:
+    """All three, with the rules of a cluster of the same name for each tenant; Prometheus has those of the first."""
+    programs = {name: binaries.find(name) for name in ("alertmanager", "prometheus", "loki")}
+    ports = _free_ports(4)
+    servers = Servers(Server(ports[0]), Server(ports[1]), Server(ports[2]))
+    for tenant in tenants:
+        stack.write(stack.faster(stack.rendered("loki", tenant)), folder / "etc/loki/rules" / tenant)
+    recorded = [file for file in stack.rendered("prometheus", tenants[0]) if file.name == "logs"]
+    rules = stack.write(stack.faster(recorded), folder / "prometheus-rules")
+    configs = {
+        "alertmanager": {"route": {"receiver": "nobody"}, "receivers": [{"name": "nobody"}]},
+        "prometheus": prometheus_config(rules, servers),
+        "loki": loki(folder, servers, grpc=ports[3]),
+    }
+    for name, content in configs.items():
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    arguments: dict[str, list[str]] = {
+        "alertmanager": [
+            f"--config.file={folder / 'alertmanager.yaml'}",
+            f"--storage.path={folder / 'alertmanager'}",
+            f"--web.listen-address={LOCAL}:{ports[2]}",
+            "--cluster.listen-address=",
+        ],
+        "prometheus": [
+            f"--config.file={folder / 'prometheus.yaml'}",
+            f"--storage.tsdb.path={folder / 'prometheus'}",
+            f"--web.listen-address={LOCAL}:{ports[1]}",
+            "--web.enable-remote-write-receiver",
+            f"--rules.alert.resend-delay={stack.INTERVAL}s",
+        ],
+        "loki": [f"-config.file={folder / 'loki.yaml'}", "-config.expand-env=true"],
+    }
+    with ExitStack() as processes:
+        for name, path in (("alertmanager", "/-/ready"), ("prometheus", "/-/ready"), ("loki", "/ready")):
+            alive = processes.enter_context(_process([programs[name], *arguments[name]], folder / f"{name}.log"))
+            server: Server = getattr(servers, name)
+            until(f"start of {name}", lambda s=server, p=path, a=alive, n=name: a(n) and s.answers(p))  # type: ignore[misc]
+        yield servers
+
+
+def prometheus_config(rules: list[Path], servers: Servers) -> dict[str, Any]:
+    """Prometheus without any target: its series come from Loki's ruler."""
+    alertmanagers = [{"static_configs": [{"targets": [servers.alertmanager.url.removeprefix("http://")]}]}]
+    return {"rule_files": [str(path) for path in rules], "alerting": {"alertmanagers": alertmanagers}}
+
+
+def loki(folder: Path, servers: Servers, *, grpc: int) -> dict[str, Any]:
+    """Loki's configuration of the stack dev, with only paths, addresses and intervals changed."""
+    config: dict[str, Any] = _below(folder, loki_config.config(stack.settings("dev")))
+    port = int(servers.loki.url.rsplit(":", 1)[1])
+    config["server"] |= {"http_listen_address": LOCAL, "http_listen_port": port}
+    config["server"] |= {"grpc_listen_address": LOCAL, "grpc_listen_port": grpc}
+    config["ingester"]["lifecycler"] = {"min_ready_duration": "0s"}
+    config["ruler"] |= {
+        "alertmanager_url": servers.alertmanager.url,
+        "poll_interval": f"{stack.INTERVAL}s",
+        "resend_delay": f"{stack.INTERVAL}s",
+    }
+    write = {"test": {"url": f"{servers.prometheus.url}/api/v1/write"}}
+    config["ruler"]["remote_write"] = {**config["ruler"]["remote_write"], "clients": write}
+    return config
+
+
+def _below(folder: Path, value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _below(folder, item) for key, item in value.items()}
+    if isinstance(value, str) and value.startswith(("/loki", "/etc/loki")):
+        return f"{folder}{value}"
+    return value
+
+
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as stack_of_sockets:
+        sockets = [stack_of_sockets.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind((LOCAL, 0))
+        return [int(one.getsockname()[1]) for one in sockets]
+
+
+@contextmanager
+def _process(command: list[Any], log: Path) -> Iterator[Callable[[str], bool]]:
+    with log.open("w") as out:
+        process = subprocess.Popen([str(part) for part in command], stdout=out, stderr=subprocess.STDOUT)
+
+    def alive(name: str) -> bool:
+        if process.poll() is not None:
+            raise RuntimeError(f"{name} ended with code {process.returncode}:\n{log.read_text()[-2000:]}")
+        return True
+
+    try:
+        yield alive
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -1,0 +1,62 @@
+"""One real Loki for all tests; each test has a tenant of its own."""
+
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from settings import Settings
+from tools.faults import daemons
+from tools.faults.daemons import Daemon
+from tools.rules import stack_settings
+
+Stream = tuple[dict[str, str], list[str]]
+
+
+@pytest.fixture(scope="session")
+def loki(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    daemon = daemons.loki(tmp_path_factory.mktemp("loki"), stack_settings("dev")).start()
+    try:
+        yield daemon.ready()
+    finally:
+        daemon.end(signal.SIGKILL)
+
+
+@dataclass
+class Node:
+    """A node's Promtail, its folder, and what of it is in Loki."""
+
+    folder: Path
+    loki: Daemon
+    tenant: str
+
+    def settings(self, **log_agent: Any) -> Settings:
+        """Settings of stack dev with this test's tenant and log agent."""
+        plain = stack_settings("dev")
+        chosen = type(plain.log_agent).model_validate(log_agent)
+        tenant = plain.loki.model_copy(update={"tenant": self.tenant})
+        return plain.model_copy(update={"log_agent": chosen, "loki": tenant})
+
+    def streams(self) -> list[Stream]:
+        """Every stream with its lines in their order. What Loki itself adds to a line is no label of the stream."""
+        answer = self.loki.get(
+            "/loki/api/v1/query_range",
+            self.tenant,
+            query='{cluster="dev"} | drop detected_level',
+            limit="5000",
+            direction="forward",
+            since="24h",
+        )
+        return [(item["stream"], [line for _, line in item["values"]]) for item in answer["data"]["result"]]
+
+    def lines(self) -> list[str]:
+        """Every line, whatever its stream."""
+        return [line for _, lines in self.streams() for line in lines]
+
+
+@pytest.fixture
+def node(tmp_path: Path, loki: Daemon, request: pytest.FixtureRequest) -> Node:
+    return Node(tmp_path, loki, request.node.name.replace("_", "-").replace("[", "-").replace("]", ""))

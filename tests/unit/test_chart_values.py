@@ -1,0 +1,107 @@
+"""Values of the chart: no secret among them, our Alertmanager as target, chart alerts off."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from components.chart_values import ALERT_GROUPS, values
+from components.kube_prometheus_stack import source
+from components.running import running, scraped_parts
+from components.versions import CHARTS
+from settings import Settings, SettingsError, parse
+from settings.metrics import ChartSettings
+from tools.synth import Program
+
+
+def settings(distribution: str = "kubeadm", **sections: Any) -> Settings:
+    cluster = {"name": "test", "distribution": distribution, **sections.pop("cluster", {})}
+    return parse({"cluster": cluster, "alertmanager": {"heartbeat": "none"}, **sections}, "f")
+
+
+def test_alerts_leave_for_our_alertmanager() -> None:
+    spec = values(settings())["prometheus"]["prometheusSpec"]
+    assert spec["alertingEndpoints"] == [
+        {"name": "alertmanager", "namespace": "monitoring", "port": "http-web", "apiVersion": "v2"}
+    ]
+    assert values(settings())["alertmanager"] == {"enabled": False}
+
+
+def test_everything_is_selected() -> None:
+    spec = values(settings())["prometheus"]["prometheusSpec"]
+    off = {key for key, value in spec.items() if key.endswith("NilUsesHelmValues") and value is False}
+    assert len(off) == 5
+
+
+def test_chart_alerts_are_off_and_hooks_are_not_needed() -> None:
+    chosen = values(settings())
+    assert set(chosen["defaultRules"]["rules"]) == set(ALERT_GROUPS)
+    assert not any(chosen["defaultRules"]["rules"].values())
+    assert chosen["prometheusOperator"]["admissionWebhooks"] == {"enabled": False}
+    assert chosen["prometheusOperator"]["tls"] == {"enabled": False}
+    assert chosen["crds"] == {"enabled": False}
+
+
+def test_values_are_literal_and_without_secrets(program_of: Callable[[str], Program]) -> None:
+    for stack in ("dev", "prod"):
+        [chart] = program_of(stack).of_type("v4:Chart")
+        assert not chart.secret
+        assert "<secret" not in json.dumps(chart.inputs)
+
+
+def test_crds_and_operator_are_of_one_version() -> None:
+    assert CHARTS["kube-prometheus-stack"].app_version == CHARTS["prometheus-operator-crds"].app_version
+
+
+def test_retention_is_limited_by_size_too() -> None:
+    chosen = settings(prometheus={"volumeSize": "100Gi", "retention": "35d"})
+    spec = values(chosen)["prometheus"]["prometheusSpec"]
+    assert (spec["retention"], spec["retentionSize"]) == ("35d", "81920MiB")
+
+
+@pytest.mark.parametrize("distribution", ["eks", "gke", "aks", "k3s", "kubeadm", "local"])
+def test_fresh_clusters_scrape_only_what_answers(distribution: str) -> None:
+    chosen = settings(distribution)
+    parts = scraped_parts(chosen)
+    assert parts == {
+        "kubeScheduler": False,
+        "kubeControllerManager": False,
+        "kubeEtcd": False,
+        "kubeProxy": False,
+        "coreDns": distribution != "gke",
+    }
+    rules = running(chosen)
+    for part in ("scheduler", "controller-manager", "etcd", "kube-proxy"):
+        assert rules[part] is not None
+    assert (rules["coredns"] is None) is parts["coreDns"]
+
+
+def test_targets_and_rules_of_the_control_plane_go_together() -> None:
+    chosen = settings("kubeadm", cluster={"controlPlane": ["etcd"]})
+    assert scraped_parts(chosen)["kubeEtcd"] is True
+    assert values(chosen)["kubeEtcd"] == {"enabled": True}
+    assert running(chosen)["etcd"] is None
+
+
+def test_month_needs_a_month_of_data() -> None:
+    assert "below 31d" in (running(settings())["availability-30d"] or "")
+    assert running(settings(prometheus={"retention": "35d"}))["availability-30d"] is None
+    hub = {"remoteWrite": [{"url": "https://hub.example.com/api/v1/write", "name": "hub"}]}
+    assert running(settings(prometheus=hub))["availability-30d"] is None
+
+
+def test_chart_source() -> None:
+    official = source("kube-prometheus-stack", ChartSettings())
+    assert official == {
+        "chart": CHARTS["kube-prometheus-stack"].oci,
+        "version": CHARTS["kube-prometheus-stack"].version,
+    }
+    named = ChartSettings(location="kube-prometheus-stack", repository="https://charts.example.com", version="1.2.3")
+    assert source("kube-prometheus-stack", named) == {
+        "chart": "kube-prometheus-stack",
+        "version": "1.2.3",
+        "repository_opts": {"repo": "https://charts.example.com"},
+    }
+    with pytest.raises(SettingsError, match="is no chart"):
+        source("kube-prometheus-stack", ChartSettings(location="no/such/folder"))

@@ -1,0 +1,121 @@
+"""Faults on demand: every alert of the local stack has a cause, or a reason why not; and how a way is followed."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tools.console import UserError
+from tools.fire import __main__ as fire
+from tools.fire.cause import Cause, Ground
+from tools.fire.nodes import NODE_LABEL, _with
+from tools.fire.table import CAUSES, WHY_NOT
+from tools.fire.trail import Trail
+from tools.rules import stack_settings
+
+LINE = 'DCGM_FI_DEV_XID_ERRORS{gpu="0",err_code="0",err_msg="No Error"} 0'
+
+
+@pytest.fixture(scope="module")
+def shipped() -> dict[str, tuple[str, dict[str, Any]]]:
+    return fire.rules(stack_settings("dev"))
+
+
+def test_every_alert_has_a_cause_or_a_reason(shipped: dict[str, tuple[str, dict[str, Any]]]) -> None:
+    assert set(shipped) - set(CAUSES) - set(WHY_NOT) == set()
+    assert set(CAUSES) & set(WHY_NOT) == set()
+    assert (set(CAUSES) | set(WHY_NOT)) - set(shipped) == set(), "the stack has no such alert"
+    assert len(CAUSES) >= 40
+    assert set(CAUSES) >= NODE_LABEL
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("PodCrashLoping", "did you mean PodCrashLooping?"),
+        ("Watchdog", "it always fires"),
+        ("NFSServerNotResponding", "no alert of the stack"),
+    ],
+)
+def test_what_cannot_be_caused_is_said(shipped: dict[str, tuple[str, dict[str, Any]]], name: str, words: str) -> None:
+    with pytest.raises(UserError, match=words.replace("?", r"\?")):
+        fire.check([name], shipped)
+
+
+def test_the_recording_gets_a_value_and_labels() -> None:
+    changed = _with(LINE, "DCGM_FI_DEV_XID_ERRORS", "79", {"err_code": "79", "err_msg": "fell off"})
+    assert changed == 'DCGM_FI_DEV_XID_ERRORS{gpu="0",err_code="79",err_msg="fell off"} 79'
+    assert _with(LINE, "DCGM_FI_DEV_XID", "1", {}) == LINE
+
+
+class Answers:
+    """Parts of a stack that answer what they are told to."""
+
+    def __init__(self) -> None:
+        self.by_path: dict[str, Any] = {}
+
+    def read(self, _name: str, path: str) -> Any:
+        return next(answer for start, answer in self.by_path.items() if path.startswith(start))
+
+
+def alert(state: str, **labels: str) -> dict[str, Any]:
+    return {"labels": {"alertname": "A", **labels}, "state": state, "activeAt": "2030-01-01T00:00:10.5Z", "value": "1"}
+
+
+def test_a_way_is_followed_to_the_message() -> None:
+    answers = Answers()
+    trail = Trail("A", {}, "prometheus", {"namespace": "mine"}, began=1893456000.0)
+    answers.by_path = {
+        "/api/v1/alerts": {"data": {"alerts": [alert("firing", namespace="other")]}},
+        "/api/v2/alerts": [],
+        "/messages": {"messages": []},
+    }
+    assert trail.look(answers, "mine", logs=False) == []  # type: ignore[arg-type]
+    answers.by_path["/api/v1/alerts"] = {"data": {"alerts": [alert("pending", namespace="mine")]}}
+    assert trail.look(answers, "mine", logs=False) == ["sample", "pending"]  # type: ignore[arg-type]
+    assert trail.seen["pending"][0] == 10.5
+    answers.by_path["/api/v1/alerts"] = {"data": {"alerts": [alert("firing", namespace="mine")]}}
+    routed = {"labels": {"alertname": "A", "namespace": "mine"}, "receivers": [{"name": "team"}]}
+    answers.by_path["/api/v2/alerts"] = [{**routed, "status": {"state": "active"}}]
+    delivered = {"labels": {"alertname": "A", "namespace": "mine"}, "status": "firing", "starts": ""}
+    message = {"received": 1893456042.0, "channel": "webhook", "to": "team", "alerts": [delivered]}
+    over = {**message, "received": 1893456020.0, "alerts": [{**delivered, "status": "resolved"}]}
+    before = {**message, "received": 1893456001.0}
+    answers.by_path["/messages"] = {"messages": [before, over, message]}
+    assert trail.look(answers, "mine", logs=False) == ["firing", "routed", "delivered"]  # type: ignore[arg-type]
+    assert trail.seen["delivered"] == (42.0, "webhook to team")
+    assert trail.done
+
+
+@pytest.mark.parametrize(
+    ("state", "receiver", "words"), [("suppressed", "team", "it is muted"), ("active", "nobody", "no route leads on")]
+)
+def test_what_is_for_nobody_ends_there(state: str, receiver: str, words: str) -> None:
+    answers = Answers()
+    answers.by_path = {
+        "/api/v1/alerts": {"data": {"alerts": [alert("firing")]}},
+        "/api/v2/alerts": [
+            {"labels": {"alertname": "A"}, "receivers": [{"name": receiver}], "status": {"state": state}}
+        ],
+    }
+    trail = Trail("A", {}, "prometheus", {}, began=1893456000.0)
+    trail.look(answers, "mine", logs=False)  # type: ignore[arg-type]
+    assert words in trail.seen["delivered"][1]
+
+
+def test_cleaning_goes_on_after_a_failed_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[tuple[str, ...]] = []
+
+    def fails(_ground: Ground) -> None:
+        raise UserError("it does not stop")
+
+    class Recorder(Ground):
+        def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+            done.append(arguments)
+            return ""
+
+    monkeypatch.setitem(CAUSES, "A", Cause("a fault", stop=fails))
+    ground: Callable[..., Ground] = Recorder
+    with pytest.raises(UserError, match="it does not stop"):
+        fire.clean("A", ground(None, "fire-a"))
+    assert done[-1][:3] == ("delete", "namespace", "fire-a")

@@ -1,0 +1,62 @@
+"""The sizing calculator, and the tables of the page that are computed by it."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from settings import parse
+from settings.base import amount
+from tools.console import UserError
+from tools.sizing import loki, prometheus, series
+from tools.synth import ROOT
+
+PAGE = (ROOT / "docs" / "sizing.md").read_text()
+
+
+@pytest.mark.parametrize(("nodes", "pods", "logs"), [(1, 10, 0.01), (3, 60, 0.05), (50, 1500, 1), (150, 4500, 4)])
+def test_every_answer_is_a_valid_piece_of_a_stack_file(nodes: int, pods: int, logs: float) -> None:
+    command = [sys.executable, "-m", "tools.sizing", "--nodes", str(nodes), "--pods", str(pods), "--logs", str(logs)]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    sections = {key.removeprefix("observability:"): value for key, value in yaml.safe_load(result.stdout).items()}
+    rest = {"cluster": {"name": "a", "distribution": "eks"}, "alertmanager": {"heartbeat": "none"}}
+    settings = parse({**sections, **rest}, "sizing", check_secrets=False)
+    assert settings.loki.replicas == (1 if logs <= 0.25 else 3)
+
+
+def test_the_tables_of_the_page_are_what_the_calculator_says() -> None:
+    rows = re.findall(r"^\| (\d+) \| (\d+) \| ([\d,]+) \| (\w+) \| (\w+) \| (\w+) \| (\w+) \|$", PAGE, re.MULTILINE)
+    assert len(rows) == 4
+    for nodes, pods, count, ten, month, memory, limit in rows:
+        total = series(int(nodes), int(pods))
+        assert f"{total:,}" == count
+        assert (prometheus(total, 10)["volumeSize"], prometheus(total, 35)["volumeSize"]) == (ten, month)
+        resources = prometheus(total, 10)["resources"]
+        assert (resources["memory"], resources["memoryLimit"]) == (memory, limit)
+    rows = re.findall(
+        r"^\| ([\d.]+) MiB/s \| .* \| (\d), .* \| (\w+)[^|]* \| (\w+), (\w+), (\w+) \|$", PAGE, re.MULTILINE
+    )
+    assert len(rows) == 4
+    for rate, replicas, volume, *resources_of in rows:
+        found = loki(float(rate), 7)
+        assert [found.get("replicas", 1), found["volumeSize"]] == [int(replicas), volume]
+        assert [found["resources"][key] for key in ("cpu", "memory", "memoryLimit")] == resources_of
+
+
+def test_more_of_anything_is_never_less() -> None:
+    assert amount(prometheus(100_000, 20)["volumeSize"]) > amount(prometheus(100_000, 10)["volumeSize"])
+    assert amount(prometheus(100_000, 10, 15)["volumeSize"]) > amount(prometheus(100_000, 10)["volumeSize"])
+    assert amount(prometheus(900_000, 10)["resources"]["memory"]) > amount(
+        prometheus(100_000, 10)["resources"]["memory"]
+    )
+    assert amount(loki(0.2, 14)["volumeSize"]) > amount(loki(0.2, 7)["volumeSize"])
+
+
+def test_too_much_for_this_mode_is_said() -> None:
+    with pytest.raises(UserError, match="10 MiB/s is more than the 4 MiB/s"):
+        loki(10, 7)
+    command = [sys.executable, "-m", "tools.sizing", "--nodes", "0", "--pods", "1", "--logs", "1"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (result.returncode, "above zero" in result.stderr) == (1, True)

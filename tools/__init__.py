@@ -1,0 +1,1 @@
+"""What the Makefile calls: pinned tools, the local cluster, rendering and checks."""

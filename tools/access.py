@@ -1,0 +1,113 @@
+"""How this machine reaches the parts of a stack on the local cluster: forwarded ports, passwords, answers."""
+
+import base64
+import json
+import socket
+import urllib.request
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from components import addresses
+from components.loki_gateway import CREDENTIALS
+from settings import Settings
+from tools.cluster import Cluster, namespaces
+from tools.cluster.state import load
+from tools.console import UserError
+from tools.inbox.serve import HTTP_PORT
+
+OPENED = f"{addresses.ALERTMANAGER}-opened"
+"""A Service with an address of its own: the stack's is headless, and a pod's address is gone with the pod."""
+SECONDS = 15
+
+
+@dataclass(frozen=True)
+class Access:
+    """URLs on this machine by the part's name, and Loki's user and password."""
+
+    running: Cluster
+    urls: dict[str, str]
+    user: str
+    password: str
+
+    def read(self, name: str, path: str) -> Any:
+        """What a part answers, from JSON or YAML. Raises UserError when it does not answer."""
+        request = urllib.request.Request(f"{self.urls[name]}{path}")  # noqa: S310 (an address of this machine)
+        if name == "loki":
+            pair = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+            request.add_header("Authorization", f"Basic {pair}")
+        try:
+            with urllib.request.urlopen(request, timeout=SECONDS) as answer:  # noqa: S310
+                text = answer.read().decode()
+        except OSError as error:
+            raise UserError(f"{name} does not answer at {request.full_url}: {error}") from None
+        return json.loads(text) if text.startswith(("{", "[")) else yaml.safe_load(text)
+
+
+def attach(folder: Path, settings: Settings) -> Access:
+    """Access to the stack of the running local cluster. Raises UserError where none runs."""
+    state = load(folder.absolute())
+    if state is None or state.dead or not state.ready:
+        raise UserError("no local cluster runs here, or a part of it ended; start it by: make up")
+    if state.mode != "real":
+        raise UserError("the local cluster has fake nodes only: no container runs on it, so nothing answers")
+    return access(Cluster(state), settings)
+
+
+def access(running: Cluster, settings: Settings) -> Access:
+    """Open a port of this machine for each part that people open: its usual one where that is free, else any."""
+    namespace = settings.namespaces.main
+    running.kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(_alertmanager_service(namespace)))
+    services = {
+        "prometheus": (addresses.PROMETHEUS, addresses.PROMETHEUS_PORT),
+        "alertmanager": (OPENED, addresses.ALERTMANAGER_PORT),
+        "loki": (addresses.LOKI_GATEWAY, addresses.GATEWAY_PORT),
+        "grafana": (addresses.GRAFANA, addresses.GRAFANA_PORT),
+    }
+    there = {
+        item["metadata"]["name"]: item["spec"]["clusterIP"]
+        for item in _get(running, "services", f"--namespace={namespace}")["items"]
+    }
+    urls = {
+        name: f"http://127.0.0.1:{_open(running, there[service], port)}"
+        for name, (service, port) in services.items()
+        if service in there
+    }
+    urls["inbox"] = f"http://127.0.0.1:{_open(running, namespaces.NODE_ADDRESS, HTTP_PORT)}"
+    secret = _get(running, "secret", CREDENTIALS, f"--namespace={namespace}")["data"]
+    user, password = (base64.b64decode(secret[key]).decode() for key in ("username", "password"))
+    return Access(running, urls, user, password)
+
+
+def _get(running: Cluster, *arguments: str) -> Any:
+    return json.loads(running.kubectl("get", *arguments, "--output=json"))
+
+
+def _open(running: Cluster, host: str, port: int) -> int:
+    for known, target in running.state.forwards.items():
+        if tuple(target) == (host, port):
+            running.forward(int(known), host, port)
+            return int(known)
+    listen = _free(port if port > 1024 else port + 3000)
+    running.forward(listen, host, port)
+    return listen
+
+
+def _free(port: int) -> int:
+    for wanted in (port, 0):
+        try:
+            with closing(socket.create_server(("127.0.0.1", wanted))) as listener:
+                return int(listener.getsockname()[1])
+        except OSError:
+            continue
+    raise UserError("no port of 127.0.0.1 is free")
+
+
+def _alertmanager_service(namespace: str) -> dict[str, Any]:
+    ports = [{"name": "http", "port": addresses.ALERTMANAGER_PORT}]
+    selector = {"app.kubernetes.io/name": "alertmanager"}
+    meta = {"name": OPENED, "namespace": namespace}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"selector": selector, "ports": ports}}

@@ -1,0 +1,37 @@
+"""kubectl against one kubeconfig."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from tools import binaries
+from tools.console import UserError
+
+
+def kubectl(kubeconfig: Path, *arguments: str, stdin: str | None = None) -> str:
+    """Run kubectl and return its output. Raises `UserError` with kubectl's own message."""
+    command = [str(binaries.find("kubectl")), f"--kubeconfig={kubeconfig}", *arguments]
+    result = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise UserError(f"kubectl {' '.join(arguments)} failed: {result.stderr.strip()}")
+    return result.stdout
+
+
+def answers(kubeconfig: Path) -> bool:
+    """Whether the API server says that it is ready."""
+    try:
+        return kubectl(kubeconfig, "get", "--raw=/readyz", "--request-timeout=2s") == "ok"
+    except UserError:
+        return False
+
+
+def not_ready_nodes(kubeconfig: Path) -> list[str]:
+    """The names of the nodes without a Ready condition that is true."""
+    items: list[dict[str, Any]] = json.loads(kubectl(kubeconfig, "get", "nodes", "--output=json"))["items"]
+    return [node["metadata"]["name"] for node in items if not _ready(node)]
+
+
+def _ready(node: dict[str, Any]) -> bool:
+    conditions = node.get("status", {}).get("conditions", [])
+    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)

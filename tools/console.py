@@ -1,0 +1,74 @@
+"""How the tools speak to a person: progress lines, plain messages, and errors without a traceback.
+
+Everything here goes to stderr, so that a tool's stdout stays fit for a pipe.
+"""
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+QUIET_SECONDS = 2.0
+"""A step that takes no longer than this prints nothing."""
+
+
+class UserError(Exception):
+    """A failure that a person can act on: the message says what, where and what to do."""
+
+
+def say(text: str) -> None:
+    """Print one message for a person."""
+    print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def progress(what: str) -> Iterator[None]:
+    """Show `what` with its running time once it takes over two seconds; on a terminal the line counts the seconds."""
+    terminal = sys.stderr.isatty()
+    done = threading.Event()
+    shown = threading.Event()
+    started = time.monotonic()
+
+    def show() -> None:
+        wait = QUIET_SECONDS
+        while not done.wait(wait):
+            if terminal:
+                print(f"\r{what}: {time.monotonic() - started:.0f} s ", end="", file=sys.stderr, flush=True)
+            elif not shown.is_set():
+                say(f"{what} ...")
+            shown.set()
+            wait = 1.0
+
+    thread = threading.Thread(target=show, daemon=True)
+    thread.start()
+    outcome = "failed after"
+    try:
+        yield
+        outcome = "done in"
+    finally:
+        done.set()
+        thread.join()
+        if shown.is_set():
+            start = "\r" if terminal else ""
+            say(f"{start}{what}: {outcome} {time.monotonic() - started:.0f} s")
+
+
+def run(main: Callable[[], int | None]) -> None:
+    """Run a command line program and exit: a person's mistake becomes one message and code 1, Ctrl-C code 130."""
+    try:
+        code = main() or 0
+    except UserError as error:
+        say(f"error: {error}")
+        code = 1
+    except KeyboardInterrupt:
+        say("stopped by Ctrl-C")
+        code = 130
+    except Exception as error:
+        from pulumi import RunError  # noqa: PLC0415 (half a second, needed only here: a mistake in a stack file)
+
+        if not isinstance(error, RunError):
+            raise
+        say(f"error: {error}")
+        code = 1
+    sys.exit(code)

@@ -1,0 +1,1 @@
+"""`make diff`: what a change of this repository changes on each cluster."""

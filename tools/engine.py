@@ -1,0 +1,170 @@
+"""The Pulumi engine: is it there, and running it on a stack."""
+
+import os
+import secrets
+import shutil
+import subprocess
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from settings.reader import PROJECT
+from tools import charts, go_build
+from tools.console import UserError, progress, say
+from tools.manifests import unset_secrets
+from tools.synth import ROOT, is_secure, stack_config
+
+PLUGINS = {"kubernetes": "4.34.2", "random": "4.21.4"}
+INSTALLER = "https://get.pulumi.com"
+INSTALLER_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A Pulumi CLI with the plugins of the program."""
+
+    pulumi: Path
+
+    def run(
+        self, arguments: Sequence[str], environment: Mapping[str, str], *, quiet: bool = False, stdin: str | None = None
+    ) -> str:
+        """Run the CLI in the project; returns its output, or shows it while it runs unless `quiet`.
+
+        Raises UserError with its last lines when it fails.
+        """
+        command = [str(self.pulumi), *arguments, "--non-interactive"]
+        result = subprocess.run(
+            command,
+            cwd=ROOT,
+            env={**os.environ, **environment, "PULUMI_SKIP_UPDATE_CHECK": "true"},
+            input=stdin,
+            stdout=subprocess.PIPE if quiet else None,
+            stderr=subprocess.STDOUT if quiet else None,
+            text=True,
+            check=False,
+        )
+        if result.returncode:
+            detail = f": {(result.stdout or '').strip()[-2000:]}" if quiet else "; what it said is above"
+            raise UserError(f"pulumi {' '.join(arguments[:2])} failed with code {result.returncode}{detail}")
+        return result.stdout or ""
+
+
+def find(*, install: bool = False) -> Engine | str:
+    """The engine with its plugins; else the reason why there is none, in words.
+
+    `install` tries the official installer where no CLI is on PATH.
+    """
+    program = shutil.which("pulumi", path=f"{os.environ.get('PATH', '')}{os.pathsep}{_installed() / 'bin'}")
+    if program is None and install:
+        program = _install()
+    if program is None:
+        return "no pulumi command is on PATH, and the official installer cannot be reached"
+    engine = Engine(Path(program))
+    missing = [name for name in PLUGINS if not _has_plugin(engine, name)]
+    if missing:
+        return f"the engine has no plugin {', '.join(missing)} and cannot download it"
+    return engine
+
+
+def _has_plugin(engine: Engine, name: str) -> bool:
+    if shutil.which(f"pulumi-resource-{name}"):
+        return True
+    try:
+        engine.run(["plugin", "install", "resource", name, PLUGINS[name]], {}, quiet=True)
+    except UserError:
+        return False
+    return True
+
+
+def _installed() -> Path:
+    return go_build.cache_dir().parent / "pulumi"
+
+
+def _install() -> str | None:
+    try:
+        with (
+            progress("downloading the Pulumi installer"),
+            urllib.request.urlopen(INSTALLER, timeout=INSTALLER_SECONDS) as answer,
+        ):
+            script = answer.read()
+    except (urllib.error.URLError, TimeoutError, OSError) as error:
+        say(f"The Pulumi installer at {INSTALLER} cannot be reached: {error}")
+        return None
+    with tempfile.NamedTemporaryFile(suffix=".sh") as file:
+        file.write(script)
+        file.flush()
+        command = ["sh", file.name, "--install-root", str(_installed()), "--no-edit-path"]
+        subprocess.run(command, check=False, capture_output=True)
+    program = _installed() / "bin" / "pulumi"
+    return str(program) if program.is_file() else None
+
+
+@dataclass(frozen=True)
+class LocalStack:
+    """A stack on the local cluster: its state, passphrase and copy of the stack file lie below one folder."""
+
+    engine: Engine
+    stack: str
+    folder: Path
+
+    @property
+    def config_file(self) -> Path:
+        """The copy of the stack file: the engine writes its salt there, and the tracked file stays clean."""
+        return self.folder / f"Pulumi.{self.stack}.yaml"
+
+    def environment(self) -> dict[str, str]:
+        """Backend in a folder, passphrase from a file that only this user reads."""
+        passphrase = self.folder / "passphrase"
+        if not passphrase.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            passphrase.touch(mode=0o600)
+            passphrase.write_text(secrets.token_urlsafe(24))
+        (self.folder / "state").mkdir(exist_ok=True)
+        return {
+            "PULUMI_BACKEND_URL": f"file://{self.folder / 'state'}",
+            "PULUMI_CONFIG_PASSPHRASE_FILE": str(passphrase),
+            "VIRTUAL_ENV": str(ROOT / ".venv"),
+        }
+
+    def prepare(self, kubeconfig: Path, secret: Callable[[str], str], file: Path | None = None) -> None:
+        """Write the copy of the stack file (or of `file`) for this cluster, and make the stack.
+
+        `secret` gives the value of a secret that the file does not hold; it goes encrypted into the copy.
+        """
+        file = file or ROOT / f"Pulumi.{self.stack}.yaml"
+        config = stack_config(file)
+        cluster = {**config[f"{PROJECT}:cluster"], "kubeconfig": str(kubeconfig)}
+        cluster.pop("context", None)
+        chart = dict(config.get(f"{PROJECT}:kubePrometheusStack", {}))
+        for key, name in (("chart", "kube-prometheus-stack"), ("crdsChart", "prometheus-operator-crds")):
+            location = charts.chart(name)
+            if location is not None and key not in chart:
+                chart[key] = {"location": str(location)}
+        changed = {**config, f"{PROJECT}:cluster": cluster, f"{PROJECT}:kubePrometheusStack": chart}
+        content: dict[str, object] = {"config": changed}
+        if self.config_file.exists():
+            before = yaml.safe_load(self.config_file.read_text())
+            content |= {key: before[key] for key in ("encryptionsalt", "secretsprovider") if key in before}
+            changed |= {key: value for key, value in before["config"].items() if is_secure(value)}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.config_file.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+        # `stack` commands know no --config-file: run in this folder, they write the salt into the copy.
+        (self.folder / "Pulumi.yaml").write_text((ROOT / "Pulumi.yaml").read_text())
+        self.engine.run(["stack", "select", self.stack, "--create", *self._here()], self.environment(), quiet=True)
+        for key in unset_secrets(file, changed):
+            command = ["config", "set", "--secret", f"{PROJECT}:{key}", "--stack", self.stack, *self._here()]
+            # By standard input: process arguments can be read by everybody on the machine.
+            self.engine.run(command, self.environment(), quiet=True, stdin=secret(key))
+
+    def _here(self) -> list[str]:
+        return ["--cwd", str(self.folder)]
+
+    def run(self, *arguments: str, quiet: bool = False) -> str:
+        """Run the CLI on this stack. Raises UserError when it fails."""
+        place = self._here() if arguments[0] == "stack" else ["--config-file", str(self.config_file)]
+        return self.engine.run([*arguments, "--stack", self.stack, *place], self.environment(), quiet=quiet)

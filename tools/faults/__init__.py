@@ -1,0 +1,1 @@
+"""Faults of the log pipeline: numbered lines go through Promtail into Loki while one of them is killed or refuses."""

@@ -1,0 +1,156 @@
+"""Loki and Promtail as processes on loopback, with a stack's configuration: only paths and addresses are changed."""
+
+import json
+import signal
+import socket
+import subprocess
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+
+from components import loki_config, promtail_config
+from settings import Settings
+from tools import binaries
+
+LOCAL = "127.0.0.1"
+PATIENCE = 90.0
+"""Seconds that a daemon may take, on a machine that does other things too."""
+
+
+class Daemon:
+    """A process that may be killed and started again, always on the same port."""
+
+    def __init__(self, name: str, command: Sequence[str], log: Path, port: int, environment: dict[str, str]) -> None:
+        self.url = f"http://{LOCAL}:{port}"
+        self._name, self._command, self._log, self._environment = name, list(command), log, environment
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Self:
+        """Start it. Returns at once; `ready` waits."""
+        with self._log.open("ab") as out:
+            self._process = subprocess.Popen(self._command, stdout=out, stderr=subprocess.STDOUT, env=self._environment)
+        return self
+
+    def ready(self) -> Self:
+        """Wait until it says that it is ready. Raises RuntimeError where it ended, TimeoutError where it never is."""
+        until(f"start of {self._name}", lambda: self._alive() and self.text("/ready"))
+        return self
+
+    def end(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """Send the signal and wait for the end; nothing where it does not run."""
+        if self._process is not None:
+            self._process.send_signal(how)
+            try:
+                self._process.wait(timeout=60)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+
+    def get(self, path: str, tenant: str, **query: str) -> Any:
+        """The JSON that it answers. Raises OSError where it does not."""
+        address = f"{self.url}{path}?{urllib.parse.urlencode(query)}"
+        request = urllib.request.Request(address, headers={"X-Scope-OrgID": tenant})  # noqa: S310 (http on loopback)
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+            return json.load(answer)
+
+    def text(self, path: str) -> str:
+        """What it answers as text; nothing where it does not answer."""
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=5) as answer:  # noqa: S310
+                return str(answer.read().decode())
+        except OSError:
+            return ""
+
+    def log(self) -> str:
+        """What it said so far, in all its lives."""
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    def _alive(self) -> bool:
+        if self._process is None or self._process.poll() is not None:
+            raise RuntimeError(f"{self._name} has ended:\n{self.log()[-2000:]}")
+        return True
+
+
+def until(what: str, condition: Callable[[], object], patience: float = PATIENCE) -> None:
+    """Wait until the condition holds. Raises TimeoutError with its last answer."""
+    deadline = time.monotonic() + patience
+    while not (last := condition()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what}: not within {patience:.0f} s; last seen: {last!r}")
+        time.sleep(0.1)
+
+
+def loki(folder: Path, settings: Settings, limits: dict[str, Any] | None = None) -> Daemon:
+    """Loki with the stack's configuration and its data below the folder; `limits` replace some of the tenant's."""
+    port, grpc = free_ports(2)
+    config: dict[str, Any] = _below(folder, loki_config.config(settings))
+    config["server"] |= {"http_listen_address": LOCAL, "http_listen_port": port}
+    config["server"] |= {"grpc_listen_address": LOCAL, "grpc_listen_port": grpc}
+    config["ingester"]["lifecycler"] = {"min_ready_duration": "0s"}
+    config["ruler"]["remote_write"] = {"enabled": False}
+    config["limits_config"] |= limits or {}
+    (folder / "etc/loki/rules").mkdir(parents=True, exist_ok=True)
+    file = folder / "loki.yaml"
+    file.write_text(yaml.safe_dump(config), encoding="utf-8")
+    command = [str(binaries.find("loki")), f"-config.file={file}", "-config.expand-env=true"]
+    return Daemon("Loki", command, folder / "loki.log", port, {"POD_IP": LOCAL, "HOME": str(folder)})
+
+
+def promtail(folder: Path, settings: Settings, target: str, **changes: Any) -> Daemon:
+    """Promtail of a node with the stack's configuration, its positions below the folder, pushing to the URL `target`.
+
+    `changes`: `client` changes its client, `scrapes` changes the scrape of pods in place, `node` is the node's name.
+    """
+    [port] = free_ports(1)
+    config = promtail_config.config(settings)
+    config["server"] |= {"http_listen_address": LOCAL, "http_listen_port": port}
+    config["positions"]["filename"] = str(folder / "positions.yaml")
+    password = folder / "password"
+    password.write_text("none", encoding="utf-8")
+    [client] = config["clients"]
+    # No gateway stands between: it is the one that asks for the password and sets the tenant.
+    client |= {"url": f"{target}/loki/api/v1/push", "tenant_id": settings.loki.tenant} | changes.get("client", {})
+    client["basic_auth"]["password_file"] = str(password)
+    scrape = config["scrape_configs"][0]
+    changes["scrapes"](scrape)
+    config["scrape_configs"] = [scrape]
+    file = folder / "promtail.yaml"
+    file.write_text(promtail_config.text(config), encoding="utf-8")
+    command = [str(binaries.find("promtail")), f"-config.file={file}", "-config.expand-env=true"]
+    node = changes.get("node", "node-1")
+    environment = {"HOSTNAME": node, "NODE_NAME": node}
+    return Daemon("Promtail", command, folder / "promtail.log", port, environment)
+
+
+def files_of(folder: Path, **labels: str) -> Callable[[dict[str, Any]], None]:
+    """A change of the scrape: the folder's log files under these labels, instead of what an API server lists."""
+
+    def change(scrape: dict[str, Any]) -> None:
+        del scrape["kubernetes_sd_configs"], scrape["relabel_configs"]
+        scrape["static_configs"] = [{"targets": [LOCAL], "labels": {"__path__": f"{folder}/*.log", **labels}}]
+
+    return change
+
+
+def free_ports(count: int) -> list[int]:
+    """So many ports of loopback that nobody listens on."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind((LOCAL, 0))
+        return [int(one.getsockname()[1]) for one in sockets]
+
+
+def _below(folder: Path, value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _below(folder, item) for key, item in value.items()}
+    if isinstance(value, str) and value.startswith(("/loki", "/etc/loki")):
+        return f"{folder}{value}"
+    return value

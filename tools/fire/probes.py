@@ -1,0 +1,149 @@
+"""Faults that the blackbox exporter sees: nobody listens, wrong answers, an old certificate. And a dead target."""
+
+import datetime
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from components.addresses import BLACKBOX, BLACKBOX_PORT, service
+from components.monitors import GROUP_VERSION
+from components.versions import IMAGES
+from settings.probes import module_job
+from tools.fire.cause import SLEEPS, Cause, Ground, Object, pod, pod_spec
+
+NGINX = IMAGES["nginx"].reference
+MAIN = "monitoring"
+HOST = "fault.{namespace}.svc.cluster.local"
+"""`{namespace}` becomes the ground's; so it is in every text of an object."""
+
+
+def site(listen: str, body: str, **data: str) -> list[Object]:
+    """A web server, its configuration and its Service on port 8080."""
+    config = f"server {{ listen {listen}; location / {{ {body} }} }}"
+    container = {
+        "name": "fault",
+        "image": NGINX,
+        "volumeMounts": [{"name": "site", "mountPath": "/etc/nginx/conf.d"}],
+    }
+    files = {"site.conf": config, **data}
+    volume = {"name": "site", "configMap": {"name": "site"}}
+    return [
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "site"}, "data": files},
+        pod({"terminationGracePeriodSeconds": 1, "containers": [container], "volumes": [volume]}),
+        endpoint(),
+    ]
+
+
+def endpoint() -> Object:
+    """The Service `fault` on port 8080."""
+    spec = {"selector": {"app": "fault"}, "ports": [{"port": 8080}]}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "fault"}, "spec": spec}
+
+
+def probe(module: str, target: str) -> Object:
+    """A Probe object of the stack's blackbox exporter."""
+    prober = service(BLACKBOX, MAIN, BLACKBOX_PORT).removeprefix("http://")
+    static = {"static": [target], "labels": {"service": "{namespace}"}}
+    return {
+        "apiVersion": GROUP_VERSION,
+        "kind": "Probe",
+        "metadata": {"name": "fault"},
+        "spec": {
+            "jobName": module_job(module),
+            "prober": {"url": prober, "path": "/probe"},
+            "module": module,
+            "interval": "15s",
+            "scrapeTimeout": "14s",
+            "targets": {"staticConfig": static},
+        },
+    }
+
+
+def certificate(days: int) -> dict[str, str]:
+    """Key and certificate, as PEM, that ends in so many days; a negative number is in the past."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "fault")])
+    end = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(end - datetime.timedelta(days=90))
+        .not_valid_after(end)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    plain = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return {"tls.key": plain.decode(), "tls.crt": signed.public_bytes(pem).decode()}
+
+
+def tls_site(days: int) -> list[Object]:
+    """A web server whose certificate ends in so many days."""
+    files = "ssl_certificate /etc/nginx/conf.d/tls.crt; ssl_certificate_key /etc/nginx/conf.d/tls.key"
+    return site(f"8080 ssl; {files}", "return 200 fault;", **certificate(days))
+
+
+def target(**spec: Any) -> Object:
+    """A PodMonitor of the pod `fault`."""
+    return {
+        "apiVersion": GROUP_VERSION,
+        "kind": "PodMonitor",
+        "metadata": {"name": "fault"},
+        "spec": {"selector": {"matchLabels": {"app": "fault"}}, "podMetricsEndpoints": [{"port": "metrics"}], **spec},
+    }
+
+
+SILENT = pod(pod_spec(*SLEEPS, ports=[{"name": "metrics", "containerPort": 9999}]))
+SERVICE = {"service": "{namespace}"}
+URL = f"http://{HOST}:8080/"
+
+
+def scale_blackbox(ground: Ground, replicas: int) -> None:
+    """Scale the stack's own blackbox exporter."""
+    ground.kubectl("scale", f"deployment/{BLACKBOX}", f"--replicas={replicas}", f"--namespace={MAIN}")
+
+
+KILLED = Cause(
+    "the blackbox exporter scaled to nothing",
+    start=lambda ground: scale_blackbox(ground, 0),
+    stop=lambda ground: scale_blackbox(ground, 1),
+)
+
+CAUSES: dict[str, Cause] = {
+    "EndpointDown": Cause("a site where nobody listens", [SILENT, endpoint(), probe("http_2xx", URL)], labels=SERVICE),
+    "ServiceEndpointDown": Cause(
+        "a service of whose endpoints none answers", [SILENT, endpoint(), probe("http_2xx", URL)], labels=SERVICE
+    ),
+    "EndpointUnexpectedStatus": Cause(
+        "a site that answers 503", [*site("8080", "return 503;"), probe("http_2xx", URL)], labels=SERVICE
+    ),
+    "EndpointAvailabilityLow": Cause(
+        "a site that was never there", [SILENT, endpoint(), probe("http_2xx", URL)], labels=SERVICE
+    ),
+    "SSLCertificateExpired": Cause(
+        "a site with an expired certificate",
+        [*tls_site(-3), probe("http_ssl", f"https://{HOST}:8080/")],
+        labels=SERVICE,
+    ),
+    "SSLCertificateExpiringSoon": Cause(
+        "a site whose certificate ends in three days",
+        [*tls_site(3), probe("http_ssl", f"https://{HOST}:8080/")],
+        labels=SERVICE,
+    ),
+    "ServiceDependencyDown": Cause(
+        "a database where nobody listens", [SILENT, endpoint(), probe("tcp_connect", f"{HOST}:8080")], labels=SERVICE
+    ),
+    "EndpointDNSFailing": Cause(
+        "a resolver that does not answer", [SILENT, endpoint(), probe("dns_cluster", HOST)], labels=SERVICE
+    ),
+    "ExporterDown": Cause("a target that does not answer", [SILENT, target()]),
+    "MonitoringTargetMissing": Cause(
+        KILLED.what, start=KILLED.start, stop=KILLED.stop, labels={"missing_job": "blackbox-exporter"}
+    ),
+    "BlackboxProbesMissing": Cause(KILLED.what, start=KILLED.start, stop=KILLED.stop),
+}

@@ -1,0 +1,106 @@
+"""`make docs`: docs/settings.md and settings.schema.json, both from the settings models."""
+
+import json
+from typing import Any
+
+from settings import Settings
+from settings.reader import PROJECT
+from tools.console import run, say
+from tools.synth import ROOT
+
+PAGE = ROOT / "docs" / "settings.md"
+SCHEMA = ROOT / "settings.schema.json"
+HEAD = """# Settings
+
+Keys of `Pulumi.<stack>.yaml`, below `config:`. Written by `make docs` from the models in `settings/`; editors can check
+a stack file against `settings.schema.json`. Keys that end in `Secret` name a top-level secret of the stack, set with
+`pulumi config set --secret observability:<name> VALUE`.
+"""
+
+
+def schema() -> dict[str, Any]:
+    """JSON schema of a whole stack file. Secrets are further top-level keys; the program checks their names."""
+    models = Settings.model_json_schema(by_alias=True)
+    keys = {f"{PROJECT}:{key}": value for key, value in models["properties"].items()}
+    required = [f"{PROJECT}:{key}" for key in models["required"]]
+    config = {"type": "object", "properties": keys, "required": required}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Stack file of one cluster",
+        "type": "object",
+        "properties": {"config": config},
+        "required": ["config"],
+        "$defs": models["$defs"],
+    }
+
+
+def page() -> str:
+    """The page: one table a section."""
+    models = schema()
+    parts = [HEAD]
+    for key, value in models["properties"]["config"]["properties"].items():
+        rows = list(_rows(models["$defs"], value, ""))
+        required = " (required)" if key in models["properties"]["config"]["required"] else ""
+        parts.append(
+            f"## {key}{required}\n\n| key | value | default | meaning |\n|---|---|---|---|\n" + "\n".join(rows)
+        )
+    return "\n\n".join(parts) + "\n"
+
+
+def _rows(defs: dict[str, Any], value: dict[str, Any], prefix: str) -> list[str]:
+    model = _resolve(defs, value)
+    rows: list[str] = []
+    for key, field in model.get("properties", {}).items():
+        inner = _resolve(defs, field)
+        path = f"{prefix}{key}"
+        default = "" if key in model.get("required", []) else _default(field)
+        need = "**required**" if key in model.get("required", []) else default
+        rows.append(f"| `{path}` | {_kind(defs, field)} | {need} | {_words(field.get('description', ''))} |")
+        if "properties" in inner and inner.get("title") != "Resources":
+            rows += _rows(defs, field, f"{path}.")
+    return rows
+
+
+def _resolve(defs: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
+    reference = value.get("$ref")
+    return defs[reference.rsplit("/", 1)[-1]] if reference else value
+
+
+def _kind(defs: dict[str, Any], field: dict[str, Any]) -> str:
+    value = _resolve(defs, field)
+    literals = value.get("enum") or ([value["const"]] if "const" in value else [])
+    if literals:
+        return ", ".join(f"`{item}`" for item in literals)
+    choices = value.get("oneOf") or value.get("anyOf")
+    if choices:
+        kinds = [_kind(defs, choice) for choice in choices if choice.get("type") != "null"]
+        return " or ".join(dict.fromkeys(kinds))
+    if value.get("type") == "array":
+        return f"list of {_kind(defs, value['items'])}"
+    if "additionalProperties" in value and "properties" not in value:
+        return f"map of {_kind(defs, value['additionalProperties'])}"
+    if "properties" in value:
+        return str(value.get("title", "object"))
+    return str(value.get("type", "any"))
+
+
+def _default(field: dict[str, Any]) -> str:
+    value = field.get("default")
+    if value is None or isinstance(value, dict):
+        return ""
+    return f"`{json.dumps(value)}`"
+
+
+def _words(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def main() -> None:
+    """Write both files."""
+    PAGE.write_text(page(), encoding="utf-8")
+    SCHEMA.write_text(json.dumps(schema(), indent=1) + "\n", encoding="utf-8")
+    say(f"wrote {PAGE.relative_to(ROOT)} and {SCHEMA.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,111 @@
+"""`make sizing NODES=10 PODS=300 LOGS=0.25`: volumes and requests for such a cluster, as a piece of a stack file.
+
+Rules of thumb, explained in docs/sizing.md: half or double of them is usual. Measure where something runs already.
+"""
+
+import argparse
+import math
+from typing import Any
+
+import yaml
+
+from settings.base import amount
+from tools.console import UserError, run, say
+
+SERIES_PER_NODE = 2000
+"""node-exporter, kubelet and the node's share of the rest."""
+SERIES_PER_POD = 150
+"""cAdvisor and kube-state-metrics."""
+BYTES_PER_SAMPLE = 2
+"""On disk; Prometheus' own documentation says one to two."""
+BLOCKS = 0.8
+"""Share of the volume that blocks may fill."""
+MEMORY_PER_SERIES = 8 * 2**10
+MEMORY_BASE = 256 * 2**20
+COMPRESSION = 8
+"""Received bytes of ordinary text for each stored one."""
+RESERVE = 1.3
+DAY = 86400
+GIB = 2**30
+# Received MiB/s up to which the row holds; cpu, memory, limit; volume of a pod, None where it holds the chunks itself.
+LOKI: list[tuple[float, str, str, str, str | None]] = [
+    (0.05, "250m", "512Mi", "2Gi", None),
+    (0.25, "500m", "1Gi", "4Gi", None),
+    (1.0, "1", "2Gi", "6Gi", "20Gi"),
+    (4.0, "2", "6Gi", "12Gi", "50Gi"),
+]
+
+
+def series(nodes: int, pods: int) -> int:
+    """Time series of a cluster."""
+    return nodes * SERIES_PER_NODE + pods * SERIES_PER_POD
+
+
+def prometheus(count: int, days: int, interval: int = 30) -> dict[str, Any]:
+    """Section `prometheus` for so many series, kept for `days`, scraped every `interval` seconds."""
+    stored = count / interval * DAY * days * BYTES_PER_SAMPLE / BLOCKS
+    halves = math.ceil((count * MEMORY_PER_SERIES + MEMORY_BASE) / (GIB / 2))
+    resources = {
+        "cpu": f"{max(200, count // 500)}m",
+        "memory": _half_gib(halves),
+        "memoryLimit": _half_gib(max(4, halves * 2)),
+    }
+    return {"retention": f"{days}d", "volumeSize": f"{max(5, math.ceil(stored / GIB))}Gi", "resources": resources}
+
+
+def _half_gib(halves: int) -> str:
+    return f"{halves // 2}Gi" if halves % 2 == 0 else f"{halves * 512}Mi"
+
+
+def loki(rate: float, days: int) -> dict[str, Any]:
+    """Section `loki` for `rate` MiB/s of received lines, kept for `days`.
+
+    Raises UserError where one Loki that does everything is too small.
+    """
+    row = next((row for row in LOKI if rate <= row[0]), None)
+    if row is None:
+        raise UserError(f"{rate:g} MiB/s is more than the {LOKI[-1][0]:g} MiB/s that Loki takes in the mode built here")
+    _, cpu, memory, memory_limit, volume = row
+    cpu_limit = f"{max(1, math.ceil(amount(cpu) * 2))}"
+    resources = {"cpu": cpu, "memory": memory, "memoryLimit": memory_limit, "cpuLimit": cpu_limit}
+    # A burst is twice the mean at least; the default is enough for the small ones.
+    limits = (
+        {"limits": {"ingestionRateMb": math.ceil(rate * 4), "ingestionBurstSizeMb": math.ceil(rate * 8)}}
+        if rate > 2
+        else {}
+    )
+    if volume:
+        storage = {"type": "s3", "bucket": "example-loki", "region": "eu-central-1"}
+        return {
+            "replicas": 3,
+            "storage": storage,
+            "retention": f"{days}d",
+            "volumeSize": volume,
+            "resources": resources,
+        } | limits
+    stored = rate * 2**20 * DAY * days / COMPRESSION * RESERVE
+    return {"retention": f"{days}d", "volumeSize": f"{max(5, math.ceil(stored / GIB))}Gi", "resources": resources}
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m tools.sizing", description=__doc__)
+    parser.add_argument("--nodes", type=int, required=True)
+    parser.add_argument("--pods", type=int, required=True)
+    parser.add_argument("--logs", type=float, required=True, help="MiB/s of log lines of the whole cluster")
+    parser.add_argument("--days", type=int, default=10, help="retention of metrics (default: 10)")
+    parser.add_argument("--log-days", type=int, default=7, help="retention of logs (default: 7)")
+    arguments = parser.parse_args()
+    if min(arguments.nodes, arguments.pods, arguments.days, arguments.log_days) < 1 or arguments.logs <= 0:
+        raise UserError("nodes, pods, days and logs are numbers above zero: make sizing NODES=10 PODS=300 LOGS=0.25")
+    count = series(arguments.nodes, arguments.pods)
+    say(f"About {count} series, {arguments.logs * DAY / 1024:.1f} GiB of lines a day.")
+    sections = {"prometheus": prometheus(count, arguments.days), "loki": loki(arguments.logs, arguments.log_days)}
+    print(
+        yaml.safe_dump({f"observability:{name}": section for name, section in sections.items()}, sort_keys=False),
+        end="",
+    )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,41 @@
+"""The stand-in for the kube-prometheus-stack chart, for the local cluster where the chart cannot be reached.
+
+A small set of objects made from the same settings as the chart's values: operator, Prometheus object,
+kube-state-metrics, node-exporter and their monitors. Each carries the label `observability/stands-in-for`.
+"""
+
+from components import chart_values, dcgm_exporter
+from settings import Settings
+from tools.stand_in import control_plane, exporters, operator, prometheus
+from tools.stand_in.dcgm import recorded
+from tools.stand_in.kinds import STANDS_FOR, Object
+
+__all__ = ["CHART", "STANDS_FOR", "WITHOUT", "chart_objects", "names", "recorded"]
+
+CHART = "kube-prometheus-stack"
+WITHOUT = {"grafana": {"enabled": False}}
+"""Settings that change with the stand-in: no program of Grafana can be built, and its probe would page for ever."""
+
+
+def chart_objects(settings: Settings) -> list[Object]:
+    """What the local cluster gets instead of the chart's objects."""
+    values, namespace = chart_values.values(settings), settings.namespaces.main
+    return [
+        *operator.objects(values["prometheusOperator"], namespace),
+        *prometheus.objects(values["prometheus"], namespace),
+        *exporters.kube_state_metrics(values["kube-state-metrics"], namespace),
+        *exporters.node_exporter(values["prometheus-node-exporter"]),
+        *control_plane.objects(values, namespace),
+    ]
+
+
+def names(objects: list[Object]) -> list[str]:
+    """What the objects stand in for, in words, and what has no object at all."""
+    stands_for = {item["metadata"].get("labels", {}).get(STANDS_FOR) for item in objects}
+    said = {
+        CHART: "The chart kube-prometheus-stack cannot be reached. A stand-in brings operator, Prometheus, "
+        "kube-state-metrics, node-exporter and their monitors, made from the same settings; the chart's recording "
+        "rules and Grafana are left out.",
+        dcgm_exporter.APP: "No GPU is here. A web server serves a recorded exposition of one GPU, as that of fake-gpu.",
+    }
+    return [text for name, text in said.items() if name in stands_for]

@@ -1,0 +1,132 @@
+"""`make up`, `make preview` and `make down`: a stack onto the local cluster, or by the engine onto its own."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from components.versions import CHARTS
+from settings.cluster import Distribution
+from tools import charts, cluster, engine, readiness
+from tools.access import access
+from tools.apply import LocalSecrets, apply
+from tools.console import UserError, run, say
+from tools.inbox import local as inbox
+from tools.inbox.redirect import redirected
+from tools.manifests import images, manifests
+from tools.page import Page, complete, show
+from tools.render import report
+from tools.rules import stack_settings
+from tools.synth import ROOT
+
+LOCAL = ROOT / "out" / "local"
+"""Everything of the local cluster: its state, the engine's, generated secrets. `make down` removes it."""
+
+
+def is_local(stack: str) -> bool:
+    """Whether the stack's cluster is the local one. Raises SettingsError for mistakes in its file."""
+    return stack_settings(stack).cluster.distribution is Distribution.LOCAL
+
+
+def why_no_engine() -> str | None:
+    """Reason why the local stack cannot go by the engine; None where it can."""
+    found = engine.find(install=True)
+    if isinstance(found, str):
+        return found
+    missing = [name for name in CHARTS if charts.chart(name) is None]
+    return f"the charts {', '.join(missing)} cannot be reached" if missing else None
+
+
+def up_local(stack: str, *, fake_nodes: bool = False, folder: Path = LOCAL) -> None:
+    """The local cluster with its files in `folder`, the stack on it, and a page that says what runs."""
+    reason = why_no_engine()
+    way = "kubectl" if reason else "engine"
+    marker = folder / "way"
+    if marker.exists() and marker.read_text() != way:
+        say(f"The local cluster was deployed by {marker.read_text()}; it is recreated for {way}.")
+        cluster.stop(folder)
+    running = cluster.start(folder, fake_nodes_only=fake_nodes)
+    marker.write_text(way)
+    local = LocalSecrets(folder / "secrets.json")
+    rendered = manifests(
+        stack, ROOT / f"Pulumi.{stack}.yaml", secrets=inbox.secret, password=local.password, local=bool(reason)
+    )
+    real = running.mode == "real"
+    missing = running.ensure_images(images(rendered.objects)).missing if real else []
+    if real:
+        inbox.start(running)
+    if reason:
+        say(f"Deploying by kubectl apply of the rendered objects, because {reason}. For the local cluster only.")
+        report(rendered)
+        rendered.objects = redirected(rendered.objects)
+        changed = apply(running.kubeconfig, rendered)
+        say(f"{len(rendered.objects)} objects applied, {len(changed)} of them changed.")
+    else:
+        say("Deploying by the Pulumi engine: CLI, plugins and charts are there.")
+        local_stack = _local_stack(stack, folder)
+        local_stack.prepare(running.kubeconfig, inbox.secret)
+        local_stack.run("up", "--yes", "--skip-preview")
+    stand_ins = [*rendered.stand_ins, *(f"Image {name} cannot be had here; its pods do not run." for name in missing)]
+    page = Page(stack, way, stand_ins=stand_ins)
+    if real:
+        there = [item for item in rendered.objects if not set(images([item])) & set(missing)]
+        readiness.wait(running.kubeconfig, there)
+        page = complete(page, access(running, stack_settings(stack)))
+    show(page)
+    say(f"Talk to the cluster by: kubectl --kubeconfig {running.kubeconfig} get pods -A")
+
+
+def _local_stack(stack: str, folder: Path) -> engine.LocalStack:
+    found = engine.find()
+    if isinstance(found, str):
+        raise UserError(f"{found}. Install Pulumi (https://www.pulumi.com/docs/install/) and run it again.")
+    return engine.LocalStack(found, stack, folder / "engine")
+
+
+def with_engine(command: str, stack: str, *, yes: bool) -> None:
+    """Run `up`, `preview` or `destroy` of the engine on a stack of its own cluster, with the user's own backend."""
+    found = engine.find()
+    if isinstance(found, str):
+        raise UserError(
+            f"{found}. A cluster other than the local one is deployed by the Pulumi engine only: install it "
+            "(https://www.pulumi.com/docs/install/), log in to your backend (pulumi login), and run it again."
+        )
+    if command != "preview" and not yes:
+        if not sys.stdin.isatty():
+            raise UserError(f"{command} of stack {stack} changes a real cluster; confirm it with YES=1")
+        if input(f"{command} of stack {stack} changes a real cluster. Type the stack's name to go on: ") != stack:
+            raise UserError("not confirmed; nothing was changed")
+    found.run([command, "--stack", stack, *([] if command == "preview" else ["--yes"])], {})
+
+
+def preview(stack: str) -> None:
+    """What `up` would change."""
+    if not is_local(stack):
+        with_engine("preview", stack, yes=False)
+        return
+    kubeconfig = cluster.start(LOCAL).kubeconfig
+    local_stack = _local_stack(stack, LOCAL)
+    local_stack.prepare(kubeconfig, inbox.secret)
+    local_stack.run("preview", "--diff")
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m tools.up", description=__doc__)
+    parser.add_argument("command", choices=["up", "preview", "down"])
+    parser.add_argument("--stack", default="dev", help="the name in Pulumi.<stack>.yaml")
+    parser.add_argument("--yes", action="store_true", help="do not ask before a real cluster is changed")
+    parser.add_argument("--fake-nodes", action="store_true", help="local cluster without a real node")
+    arguments = parser.parse_args()
+    stack = arguments.stack
+    if arguments.command == "preview":
+        preview(stack)
+    elif not is_local(stack):
+        with_engine("up" if arguments.command == "up" else "destroy", stack, yes=arguments.yes)
+    elif arguments.command == "up":
+        up_local(stack, fake_nodes=arguments.fake_nodes)
+    else:
+        cluster.stop(Path(LOCAL))
+
+
+if __name__ == "__main__":
+    run(main)
