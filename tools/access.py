@@ -3,6 +3,8 @@
 import base64
 import json
 import socket
+import time
+import urllib.error
 import urllib.request
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,12 +18,15 @@ from components.loki_gateway import CREDENTIALS
 from settings import Settings
 from tools.cluster import Cluster, namespaces
 from tools.cluster.state import load
-from tools.console import UserError
+from tools.console import UserError, progress
+from tools.inbox import local
 from tools.inbox.serve import HTTP_PORT
 
 OPENED = f"{addresses.ALERTMANAGER}-opened"
 """A Service with an address of its own: the stack's is headless, and a pod's address is gone with the pod."""
 SECONDS = 15
+ANSWER_SECONDS = 120
+POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -46,13 +51,38 @@ class Access:
             raise UserError(f"{name} does not answer at {request.full_url}: {error}") from None
         return json.loads(text) if text.startswith(("{", "[")) else yaml.safe_load(text)
 
+    def wait(self, seconds: float = ANSWER_SECONDS) -> None:
+        """Wait until every part answers, whatever: kube-proxy hears of a Service and of its pods a moment after us.
+
+        Raises UserError, which names the part that does not, after `seconds`.
+        """
+        deadline = time.monotonic() + seconds
+        with progress("waiting for an answer of every part"):
+            for name, url in self.urls.items():
+                while error := _silent(url):
+                    if time.monotonic() > deadline:
+                        raise UserError(f"{name} does not answer at {url} within {seconds:.0f} s: {error}")
+                    time.sleep(POLL_SECONDS)
+
+
+def _silent(url: str) -> str | None:
+    """Why no HTTP server answers there; None when one does."""
+    try:
+        urllib.request.urlopen(url, timeout=SECONDS).close()  # noqa: S310 (an address of this machine)
+    except urllib.error.HTTPError:
+        return None  # A refusal is an answer, too.
+    except OSError as error:
+        return str(error)
+    return None
+
 
 def attach(folder: Path, settings: Settings) -> Access:
     """Access to the stack of the running local cluster. Raises UserError where none runs."""
     state = load(folder.absolute())
-    if state is None or state.dead or not state.ready:
+    # What ends of a cluster by kind is a forwarded port, whose pod has gone: it is opened again below.
+    if state is None or not state.ready or (state.dead and state.mode != "kind"):
         raise UserError("no local cluster runs here, or a part of it ended; start it by: make up")
-    if state.mode != "real":
+    if state.mode == "fake":
         raise UserError("the local cluster has fake nodes only: no container runs on it, so nothing answers")
     return access(Cluster(state), settings)
 
@@ -67,16 +97,19 @@ def access(running: Cluster, settings: Settings) -> Access:
         "loki": (addresses.LOKI_GATEWAY, addresses.GATEWAY_PORT),
         "grafana": (addresses.GRAFANA, addresses.GRAFANA_PORT),
     }
+    by_kind = running.mode == "kind"
     there = {
-        item["metadata"]["name"]: item["spec"]["clusterIP"]
+        name: f"{namespace}/{name}" if by_kind else item["spec"]["clusterIP"]
         for item in _get(running, "services", f"--namespace={namespace}")["items"]
+        for name in [item["metadata"]["name"]]
     }
     urls = {
         name: f"http://127.0.0.1:{_open(running, there[service], port)}"
         for name, (service, port) in services.items()
         if service in there
     }
-    urls["inbox"] = f"http://127.0.0.1:{_open(running, namespaces.NODE_ADDRESS, HTTP_PORT)}"
+    inbox = f"{local.NAME}/{local.NAME}" if by_kind else namespaces.NODE_ADDRESS
+    urls["inbox"] = f"http://127.0.0.1:{_open(running, inbox, HTTP_PORT)}"
     secret = _get(running, "secret", CREDENTIALS, f"--namespace={namespace}")["data"]
     user, password = (base64.b64decode(secret[key]).decode() for key in ("username", "password"))
     return Access(running, urls, user, password)

@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.table import Table
 
 from tools.access import Access
-from tools.cluster import node
 from tools.cluster.images import local_builds
 
 TITLES = {
@@ -40,7 +39,7 @@ class Page:
 def complete(page: Page, access: Access) -> Page:
     """The page with what only the running parts know."""
     found = access.running.kubectl("get", "pods", "--all-namespaces", "--output=json")
-    pods = [pod for pod in json.loads(found)["items"] if pod["spec"].get("nodeName") == node.NAME]
+    pods = [pod for pod in json.loads(found)["items"] if pod["spec"].get("nodeName") == access.running.node]
     return replace(
         page,
         images=images(pods, local_builds(access.running.state)),

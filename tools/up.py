@@ -11,7 +11,7 @@ from tools.access import access
 from tools.apply import LocalSecrets, apply
 from tools.console import UserError, run, say
 from tools.inbox import local as inbox
-from tools.inbox.redirect import redirected
+from tools.inbox.redirect import redirected, redirected_config
 from tools.manifests import images, manifests
 from tools.page import Page, complete, show
 from tools.render import report
@@ -50,9 +50,9 @@ def up_local(stack: str, *, fake_nodes: bool = False, folder: Path = LOCAL) -> N
     rendered = manifests(
         stack, ROOT / f"Pulumi.{stack}.yaml", secrets=inbox.secret, password=local.password, local=bool(reason)
     )
-    real = running.mode == "real"
-    missing = running.ensure_images(images(rendered.objects)).missing if real else []
-    if real:
+    runs = running.mode != "fake"
+    missing = running.ensure_images(images(rendered.objects)).missing if runs else []
+    if runs:
         inbox.start(running)
     if reason:
         say(f"Deploying by kubectl apply of the rendered objects, because {reason}. For the local cluster only.")
@@ -63,14 +63,16 @@ def up_local(stack: str, *, fake_nodes: bool = False, folder: Path = LOCAL) -> N
     else:
         say("Deploying by the Pulumi engine: CLI, plugins and charts are there.")
         local_stack = _local_stack(stack, folder)
-        local_stack.prepare(running.kubeconfig, inbox.secret)
+        local_stack.prepare(running.kubeconfig, inbox.secret, change=redirected_config)
         local_stack.run("up", "--yes", "--skip-preview")
     stand_ins = [*rendered.stand_ins, *(f"Image {name} cannot be had here; its pods do not run." for name in missing)]
     page = Page(stack, way, stand_ins=stand_ins)
-    if real:
+    if runs:
         there = [item for item in rendered.objects if not set(images([item])) & set(missing)]
         readiness.wait(running.kubeconfig, there)
-        page = complete(page, access(running, stack_settings(stack)))
+        opened = access(running, stack_settings(stack))
+        opened.wait()
+        page = complete(page, opened)
     show(page)
     say(f"Talk to the cluster by: kubectl --kubeconfig {running.kubeconfig} get pods -A")
 
@@ -105,7 +107,7 @@ def preview(stack: str) -> None:
         return
     kubeconfig = cluster.start(LOCAL).kubeconfig
     local_stack = _local_stack(stack, LOCAL)
-    local_stack.prepare(kubeconfig, inbox.secret)
+    local_stack.prepare(kubeconfig, inbox.secret, change=redirected_config)
     local_stack.run("preview", "--diff")
 
 

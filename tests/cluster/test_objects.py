@@ -5,7 +5,6 @@ import contextlib
 import gzip
 import json
 import re
-import socket
 import subprocess
 import time
 import urllib.request
@@ -102,15 +101,16 @@ def operator(local: Cluster, rendered: Callable[[str], Manifests], tmp_path_fact
 @contextlib.contextmanager
 def api_proxy(local: Cluster) -> Iterator[str]:
     """`kubectl proxy` on a free port: the operator takes an address and no kubeconfig."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [str(find("kubectl")), f"--kubeconfig={local.kubeconfig}", "proxy", f"--port={port}"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        url = f"http://127.0.0.1:{port}"
-        wait_for("answer of kubectl proxy", lambda: answers(f"{url}/readyz"), 30)
-        yield url
-        process.terminate()
+    command = [str(find("kubectl")), f"--kubeconfig={local.kubeconfig}", "proxy", "--port=0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            # It says "Starting to serve on 127.0.0.1:40001".
+            assert process.stdout is not None
+            url = f"http://{process.stdout.readline().split()[-1]}"
+            wait_for("answer of kubectl proxy", lambda: answers(f"{url}/readyz"), 30)
+            yield url
+        finally:
+            process.terminate()
 
 
 def answers(url: str) -> bool:

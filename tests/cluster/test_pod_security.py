@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from components.namespaces import namespace_labels
 from settings import Settings, parse
@@ -18,6 +19,8 @@ from settings.reader import PROJECT
 from tests.cluster.test_objects import OPERATOR_SECONDS, api_proxy, wait_for
 from tools import cluster, stand_in
 from tools.apply import LocalSecrets, apply
+from tools.backup import claims
+from tools.backup.parts import parts
 from tools.binaries import find
 from tools.cluster import Cluster
 from tools.manifests import Manifests, manifests
@@ -74,8 +77,9 @@ def operated(local: Cluster, rendered: Manifests, log: Path) -> list[Object]:
 def pod(workload: Mapping[str, Any]) -> Object:
     """A pod as the workload's controller would make it, in the namespace of the test."""
     template = workload["spec"]["template"]
-    # The account is not part of the level, and would have to exist.
-    spec = {key: value for key, value in template["spec"].items() if not key.startswith("serviceAccount")}
+    # Account and priority class are not part of the level, and would have to exist.
+    others = ("serviceAccount", "priorityClass")
+    spec = {key: value for key, value in template["spec"].items() if not key.startswith(others)}
     if workload["kind"] != "Job":
         spec["restartPolicy"] = "Always"
     claims = [claim["metadata"]["name"] for claim in workload["spec"].get("volumeClaimTemplates", [])]
@@ -130,6 +134,43 @@ def test_pods_are_restricted(local: Cluster, tmp_path: Path, stack: str, expecte
     assert set(found) == expected, "\n".join(found.values())
     in_agents = {app(item) for item in workloads if item["metadata"]["namespace"] == settings.namespaces.agents}
     assert in_agents == expected
+
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "alloy": {
+        "logAgent": {"program": "alloy"},
+        "dcgm": {"mode": "deploy"},
+        "events": {"mode": "deploy"},
+        "alertmanager": {"heartbeat": "none", "silences": []},
+        "loki": {"storage": {"type": "minio"}},
+    },
+}
+"""Stack prod with what no tracked stack chooses."""
+
+
+@pytest.mark.parametrize(("name", "expected"), [("alloy", {"alloy", "dcgm-exporter"})])
+def test_optional_pods_are_restricted(local: Cluster, tmp_path: Path, name: str, expected: set[str]) -> None:
+    config = stack_config(ROOT / "Pulumi.prod.yaml")
+    config |= {f"{PROJECT}:{key}": value for key, value in VARIANTS[name].items()}
+    file = tmp_path / "Pulumi.prod.yaml"
+    file.write_text(yaml.safe_dump({"config": config}), encoding="utf-8")
+    workloads = [item for item in manifests("prod", file).objects if item["kind"] in WORKLOADS]
+    found = refused(local, workloads)
+    judged = sorted(app(item) for item in workloads)
+    print(f"{name}: {', '.join(judged)} judged, refused: {', '.join(sorted(found)) or 'none'}")
+    assert {"event-exporter", "alertmanager-silences", "alloy", "minio"} <= set(judged)
+    assert set(found) == expected, "\n".join(found.values())
+
+
+def test_the_pods_of_a_backup_are_restricted(local: Cluster) -> None:
+    settings = settings_of("prod")
+    for part in parts(settings):
+        item = claims.pod(settings, part.pods()[0][1], part.user, None)
+        meta, spec = {**item["metadata"], "namespace": NAMESPACE}, {**item["spec"]}
+        # Its class is the stack's, which this cluster need not have.
+        del spec["priorityClassName"]
+        result = create(local, [{**item, "metadata": meta, "spec": spec}], "--dry-run=server")
+        assert result.returncode == 0, result.stderr
 
 
 def test_a_violation_is_refused(local: Cluster) -> None:

@@ -1,19 +1,25 @@
 """The local cluster with a real node: containers run, names resolve, claims are bound, and nothing is left after it."""
 
 import json
-import subprocess
+import os
+import re
+import signal
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from tests.cluster.traces import traces, wait_for
 from tools import cluster
 from tools.cluster import namespaces, parts
 
 REASON = namespaces.why_not()
 pytestmark = pytest.mark.skipif(REASON is not None, reason=f"no real node on this machine: {REASON}")
 
+SECONDS = 60
 BUSYBOX = "docker.io/library/busybox:1.36.1"
 NGINX = "docker.io/nginxinc/nginx-unprivileged:1.30.1-alpine"
 RESTRICTED = """
@@ -66,23 +72,15 @@ spec:
         - {{name: site, configMap: {{name: site}}}}
         - {{name: data, persistentVolumeClaim: {{claimName: data}}}}
 """
-
-
-def machine() -> dict[str, object]:
-    """Everything of this machine that a stopped cluster may not have changed."""
-
-    def lines(*command: str) -> list[str]:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-
-    return {
-        "network namespaces": lines("ip", "netns", "list"),
-        "links": lines("ip", "-brief", "link"),
-        "routes": lines("ip", "route"),
-        "mounts": sorted(line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()),
-        "firewall": [line for line in lines("iptables-save") if not line.startswith("#")],
-        "cgroups": sorted(str(path) for path in Path("/sys/fs/cgroup").glob("*/") if path.name == namespaces.CGROUP),
-        "files": sorted(path for folder in ("lib", "log") for path in Path("/var", folder).iterdir()),
-    }
+EARLY = """
+apiVersion: v1
+kind: Service
+metadata: {name: early, namespace: web}
+spec:
+  selector: {app: web}
+  ports: [{port: 80, targetPort: 8080}]
+"""
+DROPPED = re.compile(r"^\[(\d+):\d+\] -A POSTROUTING -d \S+ -j DROP$", re.MULTILINE)
 
 
 def network_of(process: Path) -> str | None:
@@ -94,8 +92,8 @@ def network_of(process: Path) -> str | None:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[cluster.Cluster]:
-    before = machine()
     folder = tmp_path_factory.mktemp("real") / "cluster"
+    before = traces(folder)
     try:
         started = cluster.start(folder)
         inside = network_of(Path("/proc", str(started.state.parts[namespaces.HOLDER].pid)))
@@ -104,7 +102,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[cluster.Cluste
         yield started
     finally:
         cluster.stop(folder)
-    assert machine() == before
+    assert traces(folder) == before
     assert inside not in {network_of(process) for process in Path("/proc").glob("[0-9]*")}
     assert not any(part.alive for part in started.state.running())
 
@@ -112,13 +110,20 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[cluster.Cluste
 @pytest.fixture(scope="module")
 def web(running: cluster.Cluster) -> str:
     """The name of the Ready web pod."""
-    running.kubectl("--namespace=web", "rollout", "status", "deployment/web", "--timeout=120s")
+    running.kubectl("--namespace=web", "rollout", "status", "deployment/web", "--timeout=300s")
     pods = json.loads(running.kubectl("--namespace=web", "get", "pods", "--output=json"))["items"]
     return str(pods[0]["metadata"]["name"])
 
 
 def shell(running: cluster.Cluster, pod: str, command: str) -> str:
     return running.kubectl("--namespace=web", "exec", pod, "--container=shell", "--", "sh", "-c", command)
+
+
+def dropped(running: cluster.Cluster) -> int:
+    """How many packets to Services were dropped because kube-proxy had not written their rules."""
+    saved = namespaces.run_inside(running.state, ["iptables-save", "--counters", "--table=mangle"])
+    [count] = DROPPED.findall(saved)
+    return int(count)
 
 
 def test_the_real_node_and_the_fake_ones_are_ready(running: cluster.Cluster) -> None:
@@ -130,32 +135,62 @@ def test_the_real_node_and_the_fake_ones_are_ready(running: cluster.Cluster) -> 
 
 
 def test_a_restricted_pod_runs_and_its_log_is_read(running: cluster.Cluster, web: str) -> None:
-    assert running.kubectl("--namespace=web", "logs", web, "--container=shell") == "a line\n"
+    read = partial(running.kubectl, "--namespace=web", "logs", web, "--container=shell")
+    wait_for("line by kubectl logs", read, lambda text: text == "a line\n", SECONDS)
     logs = running.state.folder / "node" / "log" / "pods"
     assert any(path.read_text().endswith("stdout F a line\n") for path in logs.glob("web_web-*/shell/0.log"))
 
 
 def test_a_claim_is_bound_and_written_by_a_user_without_rights(running: cluster.Cluster, web: str) -> None:
     assert running.kubectl("--namespace=web", "get", "pvc/data", "--output=jsonpath={.status.phase}") == "Bound"
-    assert shell(running, web, "cat /data/proof") == "started\n"
+    wait_for("file on the claim", partial(shell, running, web, "cat /data/proof"), "started\n".__eq__, SECONDS)
 
 
 def test_names_resolve_to_services_that_answer(running: cluster.Cluster, web: str) -> None:
+    """A pod is Ready before DNS and kube-proxy on its node know: each of them takes its time."""
     address = running.kubectl("--namespace=web", "get", "service/web", "--output=jsonpath={.spec.clusterIP}")
-    assert f"Address: {address}" in shell(running, web, "nslookup web.web.svc.cluster.local | tail -3")
-    assert shell(running, web, f"wget -q -O - http://{address}/") == "hello"
+    ask = partial(shell, running, web, "nslookup web.web.svc.cluster.local 2>&1 || true")
+    wait_for("address of the Service by DNS", ask, lambda text: f"Address: {address}" in text, SECONDS)
+    call = partial(shell, running, web, f"wget -q -O - http://{address}/ 2>&1 || true")
+    wait_for("answer of the Service", call, "hello".__eq__, SECONDS)
+
+
+def test_a_connection_that_is_earlier_than_the_rules_of_its_service_comes_about(
+    running: cluster.Cluster, web: str
+) -> None:
+    """It is repeated by TCP itself until kube-proxy has written the rules, and not sent astray before."""
+    proxy, before = running.state.parts["kube-proxy"].pid, dropped(running)
+    os.kill(proxy, signal.SIGSTOP)
+    try:
+        running.kubectl("apply", "--server-side", "--filename=-", stdin=EARLY)
+        address = running.kubectl("--namespace=web", "get", "service/early", "--output=jsonpath={.spec.clusterIP}")
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(shell, running, web, f"wget -q -O - http://{address}/ 2>&1 || true")
+            wait_for("dropped packet to the Service", partial(dropped, running), before.__lt__, SECONDS)
+            os.kill(proxy, signal.SIGCONT)
+            assert answer.result(timeout=SECONDS) == "hello"
+    finally:
+        os.kill(proxy, signal.SIGCONT)
 
 
 def test_names_outside_do_not_exist(running: cluster.Cluster, web: str) -> None:
-    assert "NXDOMAIN" in shell(running, web, "nslookup example.org 2>&1 || true")
+    ask = partial(shell, running, web, "nslookup example.org 2>&1 || true")
+    wait_for("denial by DNS", ask, lambda text: "NXDOMAIN" in text, SECONDS)
 
 
 def test_a_service_is_reached_from_this_machine_by_a_forwarded_port(running: cluster.Cluster, web: str) -> None:
     address = running.kubectl("--namespace=web", "get", "service/web", "--output=jsonpath={.spec.clusterIP}")
     port = parts.free_ports("real")["api"]
     running.forward(port, address, 80)
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
-        assert answer.read() == b"hello"
+
+    def read() -> bytes:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
+                return bytes(answer.read())
+        except OSError as error:
+            return str(error).encode()
+
+    wait_for("answer by the forwarded port", read, b"hello".__eq__, SECONDS)
     running.forward(port, address, 80)  # a second time: nothing to do
 
 

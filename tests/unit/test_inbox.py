@@ -12,9 +12,14 @@ from typing import Any
 import pytest
 import yaml
 
+from settings import parse
+from settings.channels import Email, Telegram
+from settings.reader import PROJECT
 from tools.inbox import smtp, web
+from tools.inbox.local import HOST
 from tools.inbox.messages import Inbox
-from tools.inbox.redirect import redirected
+from tools.inbox.redirect import redirected, redirected_config
+from tools.synth import ROOT, stack_config
 
 WEBHOOK = {
     "version": "4",
@@ -163,3 +168,17 @@ def test_every_channel_is_led_to_the_inbox() -> None:
     assert "https://example.org" not in text
     assert result["receivers"][0]["email_configs"][0]["to"] == "a@example.org"
     assert result["receivers"][0]["webhook_configs"][1] == {"url_file": "/a/file"}
+
+
+def test_the_engine_gets_a_configuration_whose_channels_lead_to_the_inbox() -> None:
+    config = stack_config(ROOT / "Pulumi.dev.yaml")
+    changed = redirected_config(config)
+    sections = {key.removeprefix(f"{PROJECT}:"): value for key, value in changed.items()}
+    settings = parse(sections, "Pulumi.dev.yaml", check_secrets=False)
+    channels = [channel for found in settings.alertmanager.receivers.values() for channel in found]
+    [telegram] = [channel for channel in channels if isinstance(channel, Telegram)]
+    [mail] = [channel for channel in channels if isinstance(channel, Email)]
+    assert telegram.api_url == f"http://{HOST}:8025"
+    assert (mail.server, mail.require_tls) == (f"{HOST}:1025", False)
+    assert {key for key in changed if changed[key] != config[key]} == {f"{PROJECT}:alertmanager"}
+    assert "example.org" in json.dumps(config), "the configuration that was given is not changed"

@@ -1,7 +1,12 @@
 """What is waited for after a deployment, and what is said about a pod that does not come up."""
 
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from tools import readiness
+from tools.console import UserError
 from tools.readiness import Trouble, troubles, unready, wanted
 
 
@@ -57,9 +62,71 @@ def test_a_broken_mount_is_named() -> None:
     ]
 
 
-def test_a_wrong_argument_is_named_with_the_container_that_knows_more() -> None:
-    crashed = waiting("CrashLoopBackOff", "back-off", lastState={"terminated": {"exitCode": 1}})
-    assert list(troubles([pod("Running", crashed)], [])) == [Trouble("n", "p", "c: CrashLoopBackOff", "c")]
+def ended(code: int = 1, reason: str = "Error") -> dict[str, Any]:
+    return {"terminated": {"exitCode": code, "reason": reason}}
+
+
+@pytest.mark.parametrize(
+    ("state", "restarts", "runs_again"),
+    [
+        # As a kubelet shows it one after the other, for minutes before it says CrashLoopBackOff.
+        (ended(), 1, False),
+        ({"running": {}}, 2, True),
+        (ended(), 2, False),
+        ({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 40s"}}, 3, False),
+    ],
+)
+def test_a_wrong_argument_is_named_with_the_container_that_knows_more(
+    state: dict[str, Any], restarts: int, runs_again: bool
+) -> None:
+    container = {"name": "c", "state": state, "restartCount": restarts, "lastState": ended(), "ready": False}
+    [found] = troubles([pod("Running", container)], [])
+    assert found == Trouble("n", "p", "c: crashes, exit code 1 (Error)", "c")
+    assert found.runs_again is runs_again
+
+
+def test_one_restart_that_may_heal_is_named_only_at_the_end() -> None:
+    again = {"name": "c", "state": {"running": {}}, "restartCount": 1, "lastState": ended(), "ready": False}
+    first = {"name": "c", "state": ended(137, "OOMKilled"), "restartCount": 0, "lastState": {}, "ready": False}
+    for container, why in ((again, "exit code 1 (Error)"), (first, "exit code 137 (OOMKilled)")):
+        assert list(troubles([pod("Running", container)], [])) == []
+        [found] = troubles([pod("Running", container)], [], endings=1)
+        assert found.why == f"c: crashes, {why}"
+
+
+def test_a_container_that_healed_is_no_trouble() -> None:
+    healed = {"name": "c", "state": {"running": {}}, "restartCount": 4, "lastState": ended(), "ready": True}
+    assert list(troubles([pod("Running", healed)], [], endings=1)) == []
+
+
+def test_what_the_runtime_says_of_a_wrong_command_is_told() -> None:
+    wrong = {"exitCode": 128, "reason": "StartError", "message": 'exec: "nope":\nnot found'}
+    container = {"name": "c", "state": {"terminated": wrong}, "restartCount": 1, "lastState": {}, "ready": False}
+    [found] = troubles([pod("Running", container)], [])
+    assert found.why == 'c: crashes, exit code 128 (StartError): exec: "nope": not found'
+
+
+def test_attempts_that_differ_only_in_their_container_are_one_trouble() -> None:
+    message = 'failed to generate container "{}" spec: path "/sys" is not a shared mount'
+    attempts = [waiting("CreateContainerError", message.format(digit * 64)) for digit in "7a"]
+    first, second = (list(troubles([pod("Pending", attempt)], [])) for attempt in attempts)
+    assert first == second
+    assert 'container "..." spec: path "/sys"' in first[0].why
+
+
+def test_a_container_that_ran_and_lost_its_config_map_is_named_by_that() -> None:
+    container = waiting("CreateContainerConfigError", "gone", restartCount=1, lastState=ended(), ready=False)
+    assert [found.why for found in troubles([pod("Running", container)], [])] == ["c: CreateContainerConfigError: gone"]
+
+
+def test_an_init_container_is_named_unless_it_has_done_its_work() -> None:
+    done = {"name": "i", "state": ended(0, "Completed"), "restartCount": 3, "lastState": ended(), "ready": True}
+    failing = {"name": "i", "state": ended(2), "restartCount": 1, "lastState": ended(2), "ready": False}
+    waits = waiting("PodInitializing")
+    for container, named in ((done, []), (failing, ["i: crashes, exit code 2 (Error)"])):
+        item = pod("Pending", waits)
+        item["status"]["initContainerStatuses"] = [container]
+        assert [trouble.why for trouble in troubles([item], [])] == named
 
 
 def test_a_missing_config_map_and_image_are_named() -> None:
@@ -78,3 +145,44 @@ def test_a_starting_or_running_pod_is_no_trouble() -> None:
     running = {"name": "c", "state": {"running": {}}}
     assert list(troubles([pod("Pending", waiting("ContainerCreating")), pod("Running", running)], [])) == []
     assert list(troubles([pod("Running", running)], [event("FailedMount", "earlier")])) == []
+
+
+def looks(monkeypatch: pytest.MonkeyPatch, *states: tuple[int, dict[str, Any]]) -> None:
+    """What kubectl shows at each look: Ready replicas, and the one container; the last state stays."""
+    left = list(states)
+
+    def shown(_config: Path, kinds: str, _namespaces: list[str]) -> list[dict[str, Any]]:
+        ready, container = left[0]
+        if kinds == "events":
+            del left[: len(left) > 1]
+            return []
+        if kinds == "pods":
+            return [pod("Running", container)]
+        return [workload("Deployment", readyReplicas=ready, updatedReplicas=2)]
+
+    monkeypatch.setattr(readiness, "_all", shown)
+    monkeypatch.setattr(readiness, "POLL_SECONDS", 0.0)
+    monkeypatch.setattr(readiness, "STEADY_SECONDS", 0.05)
+    monkeypatch.setattr(readiness, "kubectl", lambda *_arguments: "no such option: --what")
+
+
+DEPLOYMENT = {"kind": "Deployment", "metadata": {"namespace": "n", "name": "w"}}
+RUNS: dict[str, Any] = {"name": "c", "state": {"running": {}}, "restartCount": 0, "ready": True}
+
+
+def test_what_is_ready_for_a_moment_and_then_crashes_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    crashed = {"name": "c", "state": ended(2), "restartCount": 1, "ready": False}
+    looks(monkeypatch, (2, RUNS), (0, crashed))
+    with pytest.raises(UserError, match=r"(?s)Deployment/n/w.*c: crashes, exit code 2 \(Error\).*no such option"):
+        readiness.wait(Path(), [DEPLOYMENT], seconds=0.2)
+
+
+def test_what_is_ready_at_each_look_but_starts_again_and_again_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks(monkeypatch, *((2, {**RUNS, "restartCount": count}) for count in range(100_000)))
+    with pytest.raises(UserError, match="not Ready after 0 s: Deployment/n/w"):
+        readiness.wait(Path(), [DEPLOYMENT], seconds=0.2)
+
+
+def test_what_came_up_after_a_restart_and_stays_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks(monkeypatch, (0, {**RUNS, "ready": False}), (2, {**RUNS, "restartCount": 1}))
+    readiness.wait(Path(), [DEPLOYMENT], seconds=60)

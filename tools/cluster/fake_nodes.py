@@ -39,7 +39,7 @@ def write_stages(plane: ControlPlane) -> None:
 
 
 def nodes(*, beside_real_node: bool) -> list[dict[str, Any]]:
-    """The fake nodes: one plain, one with four GPUs.
+    """The fake nodes: one plain, one with a GPU, as many as the recorded exposition of the local stack has.
 
     Beside a real node they are tainted and carry no operating system label, so that only pods that ask for a fake
     node come to them: what lands there seems to run and answers nobody.
@@ -47,7 +47,7 @@ def nodes(*, beside_real_node: bool) -> list[dict[str, Any]]:
     gpu_labels = {"nvidia.com/gpu.present": "true", "nvidia.com/gpu.product": "NVIDIA-A100-SXM4-80GB"}
     return [
         _node("fake-plain", {}, {}, beside_real_node),
-        _node("fake-gpu", gpu_labels, {"nvidia.com/gpu": "4"}, beside_real_node),
+        _node("fake-gpu", gpu_labels, {"nvidia.com/gpu": "1"}, beside_real_node),
     ]
 
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.cluster import addons, images, namespaces, node, parts, processes
+from tools.cluster import addons, forwards, images, kind, namespaces, node, parts, processes
 from tools.cluster.control_plane import DEFAULT_PORTS
 from tools.cluster.kubectl import answers, kubectl, not_ready_nodes
 from tools.cluster.processes import Process
@@ -27,8 +27,13 @@ class Cluster:
 
     @property
     def mode(self) -> Mode:
-        """`real`: one real node and two fake ones. `fake`: fake nodes only, no container runs."""
+        """`real`: one real node, two fake ones. `kind`: one in Docker. `fake`: fake nodes only, no container runs."""
         return self.state.mode
+
+    @property
+    def node(self) -> str:
+        """The name of the node that runs containers."""
+        return kind.node(self.state.folder) if self.mode == "kind" else node.NAME
 
     @property
     def kubeconfig(self) -> Path:
@@ -40,21 +45,25 @@ class Cluster:
         return kubectl(self.kubeconfig, *arguments, stdin=stdin)
 
     def forward(self, listen: int, host: str, port: int) -> None:
-        """Lead 127.0.0.1:`listen` of this machine to an address inside a real cluster, until it is stopped.
+        """Lead 127.0.0.1:`listen` of this machine to an address inside, until the cluster is stopped.
 
-        `host` is the address of the node, a pod or a Service. Raises `UserError` when the port is taken.
+        `host` is the address of the node, a pod or a Service; of a cluster by kind a Service's `namespace/name`.
+        Raises `UserError` when the port is taken.
         """
-        node.forward(self.state, listen, host, port)
+        forwards.lead(self.state, listen, host, port)
 
     def ensure_images(self, references: Iterable[str]) -> images.Brought:
-        """Bring images onto the real node, pulled or assembled. Raises `UserError` when one cannot be assembled."""
-        return images.ensure(self.state, references)
+        """Bring images onto the real node, pulled or assembled; kind's node pulls by itself.
+
+        Raises `UserError` when one cannot be assembled.
+        """
+        return images.Brought() if self.mode == "kind" else images.ensure(self.state, references)
 
 
 def start(folder: Path, *, fake_nodes_only: bool = False) -> Cluster:
     """Start a cluster whose files lie in `folder`, or what is missing of it; returns when its nodes are Ready.
 
-    A real node where the machine can have one, else fake nodes only, and it says which and why.
+    A real node where the machine can have one, else one in Docker by kind, else fake nodes only; it says which and why.
     Raises `UserError` when a part does not start, or when a cluster of the other kind runs in this folder.
     """
     folder = folder.absolute()
@@ -107,11 +116,13 @@ def _mode(fake_nodes_only: bool) -> Mode:
     if fake_nodes_only:
         return "fake"
     reason = namespaces.why_not()
-    if reason:
-        say(
-            f"No real node here: {reason}. The local cluster gets fake nodes only: objects are real, no container runs."
-        )
+    if reason and (neither := kind.why_not()):
+        say(f"No real node here: {reason}; and none by kind: {neither}.")
+        say("The local cluster gets fake nodes only: objects are real, no container runs, no alert arrives.")
         return "fake"
+    if reason:
+        say(f"No real node in namespaces of this machine: {reason}. kind makes the local cluster, in Docker.")
+        return "kind"
     say("The local cluster gets a real node: containerd and kubelet, in namespaces of their own, and two fake nodes.")
     return "real"
 
@@ -121,10 +132,14 @@ def _running(folder: Path, fake_nodes_only: bool) -> State | None:
     state = load(folder)
     if state is None:
         return None
-    if fake_nodes_only and state.mode == "real":
+    if fake_nodes_only and state.mode != "fake":
         raise UserError(f"a cluster with a real node runs in {folder}; stop it first: python -m tools.cluster down")
     if state.mode == "real" and not namespaces.exist(state):
         say("An earlier start did not get far, or the machine was started again since: starting anew.")
+        _remove(state)
+        return None
+    if state.mode == "kind" and not (kind.exists(state) and answers(parts.plane(state).kubeconfig("admin"))):
+        say("The cluster of kind is gone or does not answer: starting anew.")
         _remove(state)
         return None
     return state
@@ -149,6 +164,9 @@ def _start_new(folder: Path, mode: Mode) -> State:
 
 def _start_parts(state: State) -> None:
     """Start every part that does not run, in order, and wait until the nodes are Ready."""
+    if state.mode == "kind":
+        _start_kind(state)
+        return
     state.ready = False
     real = state.mode == "real"
     parts.prepare(state, node.NAME if real else None)
@@ -156,9 +174,9 @@ def _start_parts(state: State) -> None:
         node.prepare(state)
     parts.start(state, "etcd", "kube-apiserver")
     if real:
-        forwards = {str(state.ports["api"]): (namespaces.NODE_ADDRESS, DEFAULT_PORTS["api"]), **state.forwards}
-        for listen, (host, port) in forwards.items():
-            node.forward(state, int(listen), host, port)
+        wanted = {str(state.ports["api"]): (namespaces.NODE_ADDRESS, DEFAULT_PORTS["api"]), **state.forwards}
+        for listen, (host, port) in wanted.items():
+            forwards.lead(state, int(listen), host, port)
         node.start_containerd(state)
         images.ensure(state, [node.PAUSE_IMAGE, addons.COREDNS_IMAGE])
     admin = parts.plane(state).kubeconfig("admin")
@@ -178,6 +196,15 @@ def _start_parts(state: State) -> None:
     state.save()
 
 
+def _start_kind(state: State) -> None:
+    if not state.ready:
+        kind.create(state)
+    for listen, (host, port) in list(state.forwards.items()):
+        forwards.lead(state, int(listen), host, port)
+    state.ready = True
+    state.save()
+
+
 def _only(state: State, *names: str) -> list[Process]:
     return [state.parts[name] for name in names]
 
@@ -186,4 +213,6 @@ def _remove(state: State) -> None:
     processes.kill(state.parts.values())
     if state.mode == "real":
         namespaces.clean()
+    elif state.mode == "kind":
+        kind.delete(state)
     shutil.rmtree(state.folder)

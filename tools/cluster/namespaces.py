@@ -21,9 +21,12 @@ NODE_ADDRESS = "10.213.0.2"
 CGROUP = "k8s.io"
 """The cgroup, below the root of each hierarchy, in which containerd puts every container that kubelet asks for."""
 CGROUP_SECONDS = 20
+HOLDER_SECONDS = 60
 
 # Paths that kubelet, containerd and log agents use by habit become folders of ours, for the processes inside only.
 # The route to the Services lets programs on the node, too, reach what kube-proxy translates. There is no way out.
+# What begins before kube-proxy has written a Service's rules is dropped and not sent on. Sent on, it would be tracked
+# as it is, its repetitions would never be translated, and the client would get "No route to host" after three seconds.
 SETUP = """
 mount --make-rshared /
 mount -t tmpfs tmpfs /run
@@ -39,6 +42,7 @@ ip address add "$2/24" dev eth0
 ip link set eth0 up
 ip link set outside up
 ip route add "$3" dev eth0
+iptables --table mangle --append POSTROUTING --destination "$3" --jump DROP
 echo 1 > /proc/sys/net/ipv4/ip_forward
 """
 
@@ -65,10 +69,12 @@ def create(state: State, service_cidr: str) -> None:
     holder: list[str | Path] = [sys.executable, Path(__file__).parent / "holder.py"]
     unshare = ["unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc"]
     state.start(HOLDER, [*unshare, *holder], wrapped=True)
+    process = state.parts[HOLDER]
+    processes.wait_for("namespaces", lambda: "holding" in Path(process.log).read_text(), HOLDER_SECONDS, [process])
     try:
         run_inside(state, ["sh", "-ec", SETUP, "setup", str(state.folder), NODE_ADDRESS, service_cidr])
     except UserError:
-        processes.kill([state.parts[HOLDER]])
+        processes.kill([process])
         raise
 
 

@@ -1,11 +1,8 @@
-"""The real node: containerd, kubelet and kube-proxy, and the ports that lead into its namespaces."""
+"""The real node: containerd, kubelet and kube-proxy."""
 
-import contextlib
 import json
 import shutil
-import socket
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +12,11 @@ from tools import binaries
 from tools.cluster import namespaces, packages, parts, processes
 from tools.cluster.control_plane import DNS_ADDRESS, POD_CIDR, SERVICE_CIDR, ControlPlane
 from tools.cluster.state import State
-from tools.console import UserError
 
 NAME = "local"
 CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
 PAUSE_IMAGE = "registry.k8s.io/pause:3.10.1"
 CONTAINERD_SECONDS = 60
-FORWARD_SECONDS = 20
 
 
 def prepare(state: State) -> None:
@@ -64,24 +59,6 @@ def start_kubelet(state: State) -> None:
     parts.start_command(state, "kube-proxy", [binaries.find("kube-proxy"), f"--config={configs / 'kube-proxy.yaml'}"])
 
 
-def forward(state: State, listen: int, host: str, port: int) -> None:
-    """Lead 127.0.0.1:`listen` of this machine to `host`:`port` inside, until the cluster is stopped.
-
-    `host` is an address: that of the node, a pod or a Service. Raises `UserError` when the port is taken.
-    """
-    name = f"forward-{listen}"
-    if name in state.parts and state.parts[name].alive:
-        return
-    try:
-        socket.create_server(("127.0.0.1", listen)).close()
-    except OSError as error:
-        raise UserError(f"port {listen} of this machine is taken by another program ({error}); free it.") from error
-    state.forwards[str(listen)] = (host, port)
-    target = [str(state.parts[namespaces.HOLDER].pid), str(listen), host, str(port)]
-    state.start(name, [sys.executable, Path(__file__).parent / "forwarder.py", *target])
-    processes.wait_for(f"listening on port {listen}", lambda: _listens(listen), FORWARD_SECONDS, [state.parts[name]])
-
-
 def containerd_config(folder: Path, *, overlay: bool) -> str:
     """The configuration of containerd (1.6 and later), as TOML.
 
@@ -109,6 +86,10 @@ def cni_config() -> dict[str, Any]:
     ipam = {"type": "host-local", "ranges": ranges, "routes": [{"dst": "0.0.0.0/0"}], "dataDir": "/run/cni"}
     ports = {"type": "portmap", "capabilities": {"portMappings": True}}
     return {"cniVersion": "1.0.0", "name": "local", "plugins": [{"type": "ptp", "ipam": ipam}, ports]}
+
+
+STATIC_PODS = Path("node") / "static-pods"
+"""Folder below the cluster's: a pod's file there is started by kubelet alone."""
 
 
 def kubelet_config(plane: ControlPlane) -> dict[str, Any]:
@@ -139,6 +120,7 @@ def kubelet_config(plane: ControlPlane) -> dict[str, Any]:
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
         "serializeImagePulls": False,
         "volumePluginDir": "/var/lib/kubelet/volumeplugins",
+        "staticPodPath": str(plane.folder / STATIC_PODS),
     }
 
 
@@ -155,12 +137,6 @@ def kube_proxy_config(plane: ControlPlane) -> dict[str, Any]:
         "metricsBindAddress": "0.0.0.0:10249",
         "healthzBindAddress": "0.0.0.0:10256",
     }
-
-
-def _listens(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
-    return False
 
 
 def _containerd_answers(state: State) -> bool:

@@ -30,9 +30,9 @@ def plane(state: State) -> ControlPlane:
 def free_ports(mode: Mode) -> dict[str, int]:
     """Free ports on this machine's loopback device: one for every part, or the API server's alone for a real node.
 
-    Another program may take one before we do: then start again.
+    Another program may take one before we do: then start again. kind chooses its own.
     """
-    names = ["api"] if mode == "real" else list(DEFAULT_PORTS)
+    names = {"real": ["api"], "kind": [], "fake": list(DEFAULT_PORTS)}[mode]
     with ExitStack() as sockets:
         held = {name: sockets.enter_context(socket.create_server((LOOPBACK, 0))) for name in names}
         return {name: listener.getsockname()[1] for name, listener in held.items()}

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,14 +56,20 @@ def start(name: str, command: Sequence[str | Path], log: Path, *, wrapped: bool 
 
 
 def kill(processes: Iterable[Process]) -> None:
-    """End the processes at once and wait until they are gone: what they would save on the way out is deleted anyway."""
-    remaining = list(processes)
+    """End the processes at once and wait until they are gone: what they would save on the way out is deleted anyway.
+
+    The whole group of each: also its children, and what entered the namespaces for it. That one waits for its end, and
+    while it is itself stopped the namespaces would never go.
+    """
+    remaining = [process for process in processes if process.alive]
+    # Looked up before the first is killed: with the namespaces' first process all the others in them end.
+    groups = []
     for process in remaining:
-        if process.alive:
-            try:
-                os.kill(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+        with suppress(ProcessLookupError):
+            groups.append(os.getpgid(process.pid))
+    for group in groups:
+        with suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
     while remaining := [process for process in remaining if process.alive]:
         time.sleep(POLL_SECONDS)
 

@@ -8,7 +8,9 @@ from tools.cluster import debian
 from tools.cluster.oci import Image
 
 NOBODY = 65534
+ALLOY = 473
 LOKI = 10001
+MINIO = 1000
 NGINX = 101
 NGINX_PACKAGES = ("nginx", "nginx-common", "libc6", "libcrypt1", "libpcre2-8-0", "libssl3", "zlib1g")
 NGINX_CONFIG = """\
@@ -62,12 +64,27 @@ def _nginx() -> Image:
     )
 
 
+def _alertmanager() -> Image:
+    """With amtool and a shell, as the official image: silences of a stack file and backups are made by pods of it."""
+    programs = {f"/bin/{name}": binaries.find(name, static=True) for name in ("alertmanager", "amtool")}
+    return Image(
+        ("/bin/alertmanager",),
+        user=NOBODY,
+        workdir="/alertmanager",
+        files={**programs, "/bin/busybox": _busybox_file()},
+        links={f"/bin/{name}": "busybox" for name in ("sh", "sed", "tar", "find", "rm", "sleep")},
+        folders=("/alertmanager",),
+    )
+
+
 RECIPES: dict[str, Callable[[], Image]] = {
+    "docker.io/grafana/alloy": _program("alloy", "/bin/alloy", ALLOY),
     "docker.io/grafana/loki": _program("loki", "/usr/bin/loki", LOKI, "/loki"),
     "docker.io/grafana/promtail": _program("promtail", "/usr/bin/promtail", 0),
     "docker.io/library/busybox": _busybox,
+    "docker.io/minio/minio": _program("minio", "/usr/bin/minio", MINIO),
     "docker.io/nginxinc/nginx-unprivileged": _nginx,
-    "quay.io/prometheus/alertmanager": _program("alertmanager", "/bin/alertmanager", NOBODY, "/alertmanager"),
+    "quay.io/prometheus/alertmanager": _alertmanager,
     "quay.io/prometheus/blackbox-exporter": _program("blackbox_exporter", "/bin/blackbox_exporter", 0),
     "quay.io/prometheus/node-exporter": _program("node_exporter", "/bin/node_exporter", NOBODY),
     "quay.io/prometheus/prometheus": _program("prometheus", "/bin/prometheus", NOBODY, "/prometheus"),

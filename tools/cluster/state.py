@@ -16,7 +16,8 @@ from tools.cluster.processes import Process
 from tools.console import progress
 
 FILE = "cluster.json"
-Mode = Literal["real", "fake"]
+Mode = Literal["real", "kind", "fake"]
+"""A node in namespaces of this machine, one in Docker by kind, or no node on which containers run."""
 
 
 @dataclass

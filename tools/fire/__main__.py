@@ -6,6 +6,7 @@ Several names, with blanks between, are caused at once. Without a name the table
 import argparse
 import json
 import signal
+import sys
 import time
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -47,7 +48,7 @@ def rules(settings: Settings) -> dict[str, tuple[str, dict[str, Any]]]:
 
 def show_table(shipped: Iterable[str]) -> None:
     """Print what can be caused, and why the rest cannot."""
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 120)
     table = Table("alert", "cause", box=None)
     for name in sorted(shipped):
         table.add_row(name, CAUSES[name].what if name in CAUSES else f"not caused: {WHY_NOT.get(name, 'no cause yet')}")

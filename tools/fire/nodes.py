@@ -124,6 +124,9 @@ CAUSES: dict[str, Cause] = {
     "GPUPowerHigh": record("DCGM_FI_DEV_POWER_USAGE", "396"),
     "GPUXidError": record("DCGM_FI_DEV_XID_ERRORS", "79", err_code="79", err_msg="GPU has fallen off the bus"),
     "GPURowRemapFailure": record("DCGM_FI_DEV_ROW_REMAP_FAILURE", "1"),
+    "GPUUncorrectableECCErrors": record("DCGM_FI_DEV_ECC_DBE_VOL_TOTAL", "2"),
+    # Ten minutes of throttling at once.
+    "GPUThermalThrottling": record("DCGM_FI_DEV_THERMAL_VIOLATION", "600000000000"),
     "GPUMetricsMissing": Cause(
         "a node of its own that offers a GPU which nothing measures",
         start=lambda ground: add_node(ground, {}, **{"nvidia.com/gpu": "1"}),

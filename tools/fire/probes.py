@@ -1,6 +1,7 @@
 """Faults that the blackbox exporter sees: nobody listens, wrong answers, an old certificate. And a dead target."""
 
 import datetime
+import ipaddress
 from typing import Any
 
 from cryptography import x509
@@ -62,14 +63,20 @@ def probe(module: str, target: str) -> Object:
     }
 
 
-def certificate(days: int) -> dict[str, str]:
-    """Key and certificate, as PEM, that ends in so many days; a negative number is in the past."""
+def certificate(days: int, address: str | None = None) -> dict[str, str]:
+    """Key and certificate, as PEM, that ends in so many days; a negative number is in the past.
+
+    A client that trusts it and verifies wants `address`, the IP address of the server, in it.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "fault")])
     end = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)
+    builder = x509.CertificateBuilder()
+    if address:
+        names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
+        builder = builder.add_extension(names, critical=False)
     signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
+        builder.subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
@@ -138,6 +145,16 @@ CAUSES: dict[str, Cause] = {
     "ServiceDependencyDown": Cause(
         "a database where nobody listens", [SILENT, endpoint(), probe("tcp_connect", f"{HOST}:8080")], labels=SERVICE
     ),
+    "CertificateProbeFailing": Cause(
+        "a site by TLS where nobody listens",
+        [SILENT, endpoint(), probe("http_ssl", f"https://{HOST}:8080/")],
+        labels=SERVICE,
+    ),
+    "GRPCServiceNotServing": Cause(
+        "a gRPC service where nobody listens", [SILENT, endpoint(), probe("grpc", f"{HOST}:8080")], labels=SERVICE
+    ),
+    # The address of a Service answers on its ports alone.
+    "HostUnreachable": Cause("a host that answers no ping", [SILENT, endpoint(), probe("icmp", HOST)], labels=SERVICE),
     "EndpointDNSFailing": Cause(
         "a resolver that does not answer", [SILENT, endpoint(), probe("dns_cluster", HOST)], labels=SERVICE
     ),

@@ -62,7 +62,6 @@ TIGHT = {"limits": {"memory": "24Mi"}}
 
 CAUSES: dict[str, Cause] = {
     "PodCrashLooping": Cause("a container that ends at once", [pod(CRASHING)]),
-    "PodRestartLoop": Cause("a container that ends again and again", [pod(CRASHING)]),
     "PodImagePullFailing": Cause(
         "an image that no registry has", [pod(pod_spec(image="registry.invalid/nobody/has:this"))]
     ),

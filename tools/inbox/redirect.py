@@ -4,11 +4,13 @@ What Alertmanager sends stays as the stack's configuration and templates make it
 """
 
 import copy
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
 
 from components.alertmanager import CONFIG_SECRET
+from settings.reader import PROJECT
 from tools.inbox.local import HOST
 from tools.inbox.serve import HTTP_PORT, SMTP_PORT
 
@@ -21,6 +23,25 @@ CHANGES: dict[str, dict[str, Any]] = {
     "opsgenie_configs": {"api_url": f"{BASE}/webhook/opsgenie/"},
 }
 """By section of a receiver. Channels that are not here have their address in a secret, which is the inbox's."""
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "email": {"server": f"{HOST}:{SMTP_PORT}", "requireTls": False},
+    "telegram": {"apiUrl": BASE},
+    "github": {"apiUrl": f"{BASE}/webhook/github"},
+    "jira": {"url": f"{BASE}/webhook/jira"},
+}
+"""The same by kind of a receiver, as a stack file says it. PagerDuty and Opsgenie have their address by region only."""
+
+
+def redirected_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration of a stack file with its receivers changed so, for the engine, which renders it by itself."""
+    key = f"{PROJECT}:alertmanager"
+    alertmanager = dict(config.get(key, {}))
+    receivers = {
+        name: [{**channel, **SETTINGS.get(channel["kind"], {})} for channel in channels]
+        for name, channels in alertmanager.get("receivers", {}).items()
+    }
+    return {**config, key: {**alertmanager, "receivers": receivers}} if receivers else dict(config)
 
 
 def redirected(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
