@@ -4,9 +4,8 @@ from typing import Any
 
 import pulumi
 
-from components import log_agent, pods
+from components import images, log_agent, pods
 from components.alloy_config import config
-from components.versions import IMAGES
 from settings import Settings
 
 APP = "alloy"
@@ -17,7 +16,7 @@ POSITIONS = "/var/lib/alloy"
 def pod_spec(settings: Settings) -> dict[str, Any]:
     """Pod of the DaemonSet."""
     container = {
-        "image": IMAGES["alloy"].reference,
+        "image": images.reference("alloy", settings),
         "args": [
             "run",
             "/etc/alloy/config/config.alloy",

@@ -19,15 +19,18 @@ def config(settings: Settings) -> str:
 
     Lines above the limit are cut by Loki here: unlike Promtail, Alloy has no such limit of its own.
     """
+    return text(blocks(settings))
+
+
+def blocks(settings: Settings) -> list[Block]:
+    """The same as blocks, before it is written as text."""
     gateway = addresses.service(addresses.LOKI_GATEWAY, settings.namespaces.main, addresses.GATEWAY_PORT)
-    return text(
-        [
-            Block("logging", attributes={"level": "info", "format": "logfmt"}),
-            *_pods(settings),
-            *(_journal(settings) if settings.log_agent.journal else []),
-            alloy_write(f"{gateway}/loki/api/v1/push", PASSWORD_FILE, settings.cluster.name),
-        ]
-    )
+    return [
+        Block("logging", attributes={"level": "info", "format": "logfmt"}),
+        *_pods(settings),
+        *(_journal(settings) if settings.log_agent.journal else []),
+        alloy_write(f"{gateway}/loki/api/v1/push", PASSWORD_FILE, settings.cluster.name),
+    ]
 
 
 def _pods(settings: Settings) -> list[Block]:

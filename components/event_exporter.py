@@ -5,11 +5,10 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components import pods
+from components import images, pods
 from components.event_exporter_config import APP, config
 from components.loki_gateway import CREDENTIALS
 from components.monitors import pod_monitor
-from components.versions import IMAGES
 from settings import Settings
 
 PORT = 12345
@@ -21,11 +20,12 @@ def pod_spec(settings: Settings) -> dict[str, Any]:
     """Pod of the Deployment."""
     return {
         "serviceAccountName": APP,
+        "priorityClassName": pods.PRIORITY_CLASS,
         "securityContext": pods.restricted_pod(USER),
         "containers": [
             {
                 "name": "alloy",
-                "image": IMAGES["alloy"].reference,
+                "image": images.reference("alloy", settings),
                 "args": [
                     "run",
                     "/etc/alloy/config/config.alloy",

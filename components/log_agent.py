@@ -27,7 +27,7 @@ def pod_spec(app: str, container: dict[str, Any], folder: str, positions: str) -
     ]
     return {
         "serviceAccountName": app,
-        "priorityClassName": "system-node-critical",
+        "priorityClassName": pods.NODE_PRIORITY_CLASS,
         # Not on virtual or Windows nodes, whose logs lie elsewhere or nowhere.
         "nodeSelector": {"kubernetes.io/os": "linux"},
         "tolerations": [{"operator": "Exists"}],

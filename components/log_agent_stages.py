@@ -4,6 +4,7 @@ import json
 import re
 from typing import Any
 
+from components import addresses
 from settings.log_agent import LogAgentSettings, Streams
 
 LABELS = ["namespace", "pod", "container", "app", "node", "job"]
@@ -23,6 +24,8 @@ SECRETS = [
 ]
 """What looks like a secret; the groups are what is masked."""
 MASKED = "****"
+TELEGRAM_TOKEN = "/bot([^/]+)/"  # noqa: S105 (an expression)
+"""In the address that Alertmanager logs when Telegram cannot be reached: its only secret that reaches a log."""
 
 
 def pod_stages(settings: LogAgentSettings) -> list[dict[str, Any]]:
@@ -61,6 +64,7 @@ def pod_stages(settings: LogAgentSettings) -> list[dict[str, Any]]:
         ),
         *(_drop(f"{selector(keep)} !~ {json.dumps(keep.matching)}") for keep in settings.keep),
         *masking(settings),
+        {"match": {"selector": f'{{app="{addresses.ALERTMANAGER}"}}', "stages": [_mask(TELEGRAM_TOKEN)]}},
         {"labelallow": LABELS},
     ]
 
@@ -68,7 +72,7 @@ def pod_stages(settings: LogAgentSettings) -> list[dict[str, Any]]:
 def masking(settings: LogAgentSettings) -> list[dict[str, Any]]:
     """Stages that mask secrets, for pods and journal alike."""
     patterns = [*(SECRETS if settings.mask_secrets else []), *map(_grouped, settings.mask)]
-    return [{"replace": {"expression": pattern, "replace": MASKED}} for pattern in patterns]
+    return [_mask(pattern) for pattern in patterns]
 
 
 def selector(streams: Streams) -> str:
@@ -79,6 +83,10 @@ def selector(streams: Streams) -> str:
 
 def _drop(streams: str) -> dict[str, Any]:
     return {"match": {"selector": streams, "action": "drop", "drop_counter_reason": "stack_file"}}
+
+
+def _mask(pattern: str) -> dict[str, Any]:
+    return {"replace": {"expression": pattern, "replace": MASKED}}
 
 
 def _grouped(pattern: str) -> str:

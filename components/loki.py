@@ -7,43 +7,38 @@ import pulumi
 import pulumi_kubernetes as k8s
 import yaml
 
-from components import addresses, loki_config, pods
+from components import addresses, images, loki_config, loki_storage, pods
 from components.monitors import service_monitor
-from components.versions import IMAGES
 from settings import Settings
 from settings.base import amount
-from settings.logs import S3, Azure
 
 APP = addresses.LOKI
 USER = 10001
 
 
-def credentials(settings: Settings) -> dict[str, str]:
-    """Environment variable of each storage credential, and the key of the stack file that holds it."""
-    match settings.loki.storage:
-        case S3(access_key_id_secret=str(key), secret_access_key_secret=str(secret)):
-            return {"S3_ACCESS_KEY_ID": key, "S3_SECRET_ACCESS_KEY": secret}
-        case Azure(account_key_secret=str(key)):
-            return {"AZURE_ACCOUNT_KEY": key}
-        case _:
-            return {}
+def rules_volume(rule_config_maps: Sequence[str]) -> dict[str, Any]:
+    """All rule files as one volume."""
+    sources = [{"configMap": {"name": name, "optional": True}} for name in rule_config_maps]
+    return {"name": "rules", "projected": {"sources": sources}}
+
+
+def rules_mount(settings: Settings) -> dict[str, str]:
+    """Where the ruler looks for them. Per tenant: at the root, `..data` would become a tenant."""
+    return {"name": "rules", "mountPath": f"{loki_config.RULES_FOLDER}/{settings.loki.tenant}"}
 
 
 def pod_spec(settings: Settings, rule_config_maps: Sequence[str]) -> dict[str, Any]:
-    """Pod of the StatefulSet. Rules are mounted per tenant: at the root, `..data` would become a tenant."""
+    """Pod of the StatefulSet."""
     loki = settings.loki
     env: list[dict[str, Any]] = [
         {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
         # The garbage collector works harder near the limit instead of being killed at it.
         {"name": "GOMEMLIMIT", "value": str(int(amount(loki.resources.memory_limit) * 0.9))},
+        *loki_storage.env(settings),
     ]
-    env += [
-        {"name": name, "valueFrom": {"secretKeyRef": {"name": f"{APP}-storage", "key": name}}}
-        for name in credentials(settings)
-    ]
-    rules = [{"configMap": {"name": name, "optional": True}} for name in rule_config_maps]
     return {
         "serviceAccountName": APP,
+        "priorityClassName": pods.PRIORITY_CLASS,
         # Only a cloud identity needs a token of the cluster.
         "automountServiceAccountToken": bool(loki.service_account_annotations),
         "securityContext": pods.restricted_pod(USER),
@@ -52,7 +47,7 @@ def pod_spec(settings: Settings, rule_config_maps: Sequence[str]) -> dict[str, A
         "containers": [
             {
                 "name": "loki",
-                "image": IMAGES["loki"].reference,
+                "image": images.reference("loki", settings),
                 "args": [
                     "-config.file=/etc/loki/config/config.yaml",
                     "-config.expand-env=true",
@@ -61,7 +56,7 @@ def pod_spec(settings: Settings, rule_config_maps: Sequence[str]) -> dict[str, A
                 "env": env,
                 "ports": [
                     {"name": "http-metrics", "containerPort": addresses.LOKI_PORT},
-                    {"name": "grpc", "containerPort": loki_config.GRPC_PORT},
+                    {"name": "grpc", "containerPort": addresses.LOKI_GRPC_PORT},
                     {"name": "gossip", "containerPort": loki_config.GOSSIP_PORT},
                 ],
                 "resources": loki.resources.manifest(),
@@ -74,7 +69,7 @@ def pod_spec(settings: Settings, rule_config_maps: Sequence[str]) -> dict[str, A
                 ),
                 "volumeMounts": [
                     {"name": "config", "mountPath": "/etc/loki/config"},
-                    {"name": "rules", "mountPath": f"{loki_config.RULES_FOLDER}/{loki.tenant}"},
+                    rules_mount(settings),
                     {"name": "data", "mountPath": "/loki"},
                     {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 (a mount path in the pod)
                 ],
@@ -82,7 +77,7 @@ def pod_spec(settings: Settings, rule_config_maps: Sequence[str]) -> dict[str, A
         ],
         "volumes": [
             {"name": "config", "configMap": {"name": f"{APP}-config"}},
-            {"name": "rules", "projected": {"sources": rules}},
+            rules_volume(rule_config_maps),
             {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}},
         ],
     }
@@ -115,17 +110,10 @@ class Loki(pulumi.ComponentResource):
             data={"config.yaml": content},
             opts=child,
         )
-        wanted = credentials(settings)
-        if wanted:
-            k8s.core.v1.Secret(
-                f"{name}-storage",
-                metadata=pods.metadata(APP, namespace, f"{APP}-storage"),
-                string_data={env: secrets[key] for env, key in wanted.items()},
-                opts=child,
-            )
+        rolled_by = loki_storage.secret(name, settings, secrets, self)
         ports = [{"name": "http-metrics", "port": addresses.LOKI_PORT, "targetPort": "http-metrics"}]
         inner = [
-            {"name": "grpc", "port": loki_config.GRPC_PORT, "targetPort": "grpc"},
+            {"name": "grpc", "port": addresses.LOKI_GRPC_PORT, "targetPort": "grpc"},
             {"name": "gossip", "port": loki_config.GOSSIP_PORT, "targetPort": "gossip"},
         ]
         # Nothing waits for the Services: each awaited one costs ten seconds.
@@ -161,8 +149,8 @@ class Loki(pulumi.ComponentResource):
                 "template": {
                     "metadata": {
                         "labels": pods.labels(APP),
-                        # Loki cannot reload its configuration. Rules it reads again by itself.
-                        "annotations": {"checksum/config": pods.checksum(content)},
+                        # Loki cannot reload its configuration, nor its environment. Rules it reads again by itself.
+                        "annotations": {"checksum/config": pods.checksum(content), **rolled_by},
                     },
                     "spec": pod_spec(settings, rule_config_maps),
                 },

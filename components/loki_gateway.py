@@ -7,8 +7,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 import pulumi_random as random
 
-from components import addresses, pods
-from components.versions import IMAGES
+from components import addresses, images, pods
 from settings import Settings
 
 APP = addresses.LOKI_GATEWAY
@@ -20,7 +19,7 @@ NGINX_USER = 101
 
 def nginx_config(settings: Settings) -> str:
     """NGINX's configuration. `proxy_set_header` replaces a tenant header that a client sends."""
-    upstream = addresses.service(addresses.LOKI, settings.namespaces.main, addresses.LOKI_PORT)
+    write, read, ruler = (addresses.loki_part(part, settings) for part in ("distributor", "query-frontend", "ruler"))
     return f"""\
 worker_processes 1;
 error_log /dev/stderr warn;
@@ -41,17 +40,16 @@ http {{
   server {{
     listen {addresses.GATEWAY_PORT};
     location = /healthz {{ return 200 "ok\\n"; }}
-    location = /ready {{ proxy_pass {upstream}/ready; }}
-    # Beside Loki's own API what Grafana reads of the ruler's state.
-    location ~ ^/(loki/api/|prometheus/api/v1/(rules|alerts)$) {{
-      auth_basic "Loki";
-      auth_basic_user_file /etc/nginx/secrets/htpasswd;
-      proxy_set_header Authorization "";
-      proxy_set_header X-Scope-OrgID {settings.loki.tenant};
-      proxy_set_header Upgrade $http_upgrade;
-      proxy_set_header Connection $connection_upgrade;
-      proxy_pass {upstream};
-    }}
+    location = /ready {{ proxy_pass {write}/ready; }}
+    auth_basic_user_file /etc/nginx/secrets/htpasswd;
+    proxy_set_header Authorization "";
+    proxy_set_header X-Scope-OrgID {settings.loki.tenant};
+    proxy_set_header Upgrade $http_upgrade;
+    proxy_set_header Connection $connection_upgrade;
+    location = /loki/api/v1/push {{ auth_basic "Loki"; proxy_pass {write}; }}
+    location /loki/api/ {{ auth_basic "Loki"; proxy_pass {read}; }}
+    # What Grafana reads of the ruler's state.
+    location ~ ^/(prometheus/api/v1/(rules|alerts)$|loki/api/v1/rules) {{ auth_basic "Loki"; proxy_pass {ruler}; }}
     location / {{ return 404; }}
   }}
 }}
@@ -118,12 +116,13 @@ class LokiGateway(pulumi.ComponentResource):
                     "metadata": {"labels": pods.labels(APP), "annotations": {"checksum/config": rolled_by}},
                     "spec": {
                         "automountServiceAccountToken": False,
+                        "priorityClassName": pods.PRIORITY_CLASS,
                         "securityContext": pods.restricted_pod(NGINX_USER),
                         "topologySpreadConstraints": pods.spread(APP),
                         "containers": [
                             {
                                 "name": "nginx",
-                                "image": IMAGES["nginx"].reference,
+                                "image": images.reference("nginx", settings),
                                 "args": ["nginx", "-c", "/etc/nginx/config/nginx.conf", "-g", "daemon off;"],
                                 "ports": [{"name": "http", "containerPort": addresses.GATEWAY_PORT}],
                                 "resources": settings.loki.gateway.resources.manifest(),

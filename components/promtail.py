@@ -4,9 +4,8 @@ from typing import Any
 
 import pulumi
 
-from components import log_agent, pods
+from components import images, log_agent, pods
 from components.promtail_config import PORT, POSITIONS, config, text
-from components.versions import IMAGES
 from settings import Settings
 
 APP = "promtail"
@@ -15,7 +14,7 @@ APP = "promtail"
 def pod_spec(settings: Settings) -> dict[str, Any]:
     """Pod of the DaemonSet."""
     container = {
-        "image": IMAGES["promtail"].reference,
+        "image": images.reference("promtail", settings),
         "args": ["-config.file=/etc/promtail/config/config.yaml", "-config.expand-env=true"],
         "ports": [{"name": "http-metrics", "containerPort": PORT}],
         "resources": settings.log_agent.resources.manifest(),

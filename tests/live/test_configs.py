@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components import alertmanager_config, blackbox_exporter, loki_config, promtail_config
+from components import alertmanager_config, blackbox_config, loki_config, promtail_config
 from components.alertmanager import TEMPLATES_FOLDER
 from settings import Settings
 from tools.binaries import find
@@ -81,7 +81,7 @@ def test_alertmanager(settings: Settings, tmp_path: Path) -> None:
 
 
 def test_blackbox(settings: Settings, tmp_path: Path) -> None:
-    config = blackbox_exporter.config(settings.blackbox)
+    config = blackbox_config.config(settings.blackbox)
     check(find("blackbox_exporter"), f"--config.file={write(tmp_path, config)}", "--config.check")
 
 

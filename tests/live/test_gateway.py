@@ -20,6 +20,9 @@ import yaml
 from components import addresses, loki_config
 from components.loki_gateway import USERNAME, htpasswd, nginx_config
 from tools.binaries import find
+from tools.cluster import debian
+from tools.cluster.recipes import NGINX_PACKAGES
+from tools.console import UserError
 from tools.rules import stack_settings
 
 PASSWORD = "a-long-generated-password"
@@ -119,13 +122,18 @@ def nginx_file(folder: Path, port: int, loki: int) -> Path:
     return file
 
 
+def find_nginx() -> str | Path:
+    """NGINX from PATH, else Debian's as the local cluster runs it."""
+    on_path = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    try:
+        return on_path or debian.unpack("nginx", NGINX_PACKAGES) / "usr/sbin/nginx"
+    except UserError as error:
+        pytest.skip(f"THE GATEWAY IS NOT PROVEN HERE: no nginx on PATH. {error}")
+
+
 @pytest.fixture(scope="module")
 def ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ports]:
-    nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    if nginx is None:
-        pytest.skip(
-            "THE GATEWAY IS NOT PROVEN HERE: no nginx on PATH; on Debian and Ubuntu: apt-get install nginx-light"
-        )
+    nginx = find_nginx()
     folder = tmp_path_factory.mktemp("gateway")
     both = Ports(free_port(), free_port())
     loki = [find("loki"), f"-config.file={loki_file(folder, both.loki)}"]

@@ -1,20 +1,21 @@
-"""Loki and Promtail as processes on loopback, with a stack's configuration: only paths and addresses are changed."""
+"""Loki as a process on loopback, with a stack's configuration: only paths and addresses are changed."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
 import yaml
 
-from components import loki_config, promtail_config
+from components import loki_config
 from settings import Settings
 from tools import binaries
 
@@ -26,9 +27,22 @@ PATIENCE = 90.0
 class Daemon:
     """A process that may be killed and started again, always on the same port."""
 
-    def __init__(self, name: str, command: Sequence[str], log: Path, port: int, environment: dict[str, str]) -> None:
-        self.url = f"http://{LOCAL}:{port}"
+    grace = 60
+    """Seconds that it has to end before it is killed."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        log: Path,
+        port: int,
+        environment: dict[str, str],
+        health: str = "/ready",
+        host: str = LOCAL,
+    ) -> None:
+        self.url = f"http://{host}:{port}"
         self._name, self._command, self._log, self._environment = name, list(command), log, environment
+        self.folder, self._health = log.parent, health
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Self:
@@ -39,7 +53,7 @@ class Daemon:
 
     def ready(self) -> Self:
         """Wait until it says that it is ready. Raises RuntimeError where it ended, TimeoutError where it never is."""
-        until(f"start of {self._name}", lambda: self._alive() and self.text("/ready"))
+        until(f"start of {self._name}", lambda: self._alive() and self._answers())
         return self
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> None:
@@ -47,7 +61,7 @@ class Daemon:
         if self._process is not None:
             self._process.send_signal(how)
             try:
-                self._process.wait(timeout=60)
+                self._process.wait(timeout=self.grace)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
@@ -68,9 +82,28 @@ class Daemon:
         except OSError:
             return ""
 
+    def memory(self) -> int:
+        """Bytes of memory that the process holds now (resident set)."""
+        assert self._process
+        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def processor_seconds(self) -> float:
+        """Processor time that the process has used so far."""
+        assert self._process
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def log(self) -> str:
         """What it said so far, in all its lives."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(self.url + self._health, timeout=5) as answer:  # noqa: S310
+                return bool(answer.status == 200)
+        except OSError:
+            return False
 
     def _alive(self) -> bool:
         if self._process is None or self._process.poll() is not None:
@@ -87,8 +120,13 @@ def until(what: str, condition: Callable[[], object], patience: float = PATIENCE
         time.sleep(0.1)
 
 
-def loki(folder: Path, settings: Settings, limits: dict[str, Any] | None = None) -> Daemon:
-    """Loki with the stack's configuration and its data below the folder; `limits` replace some of the tenant's."""
+def loki(
+    folder: Path,
+    settings: Settings,
+    limits: Mapping[str, Any] | None = None,
+    compactor: Mapping[str, Any] | None = None,
+) -> Daemon:
+    """Loki with the stack's configuration and its data below the folder; some limits, or the compactor, changed."""
     port, grpc = free_ports(2)
     config: dict[str, Any] = _below(folder, loki_config.config(settings))
     config["server"] |= {"http_listen_address": LOCAL, "http_listen_port": port}
@@ -96,47 +134,12 @@ def loki(folder: Path, settings: Settings, limits: dict[str, Any] | None = None)
     config["ingester"]["lifecycler"] = {"min_ready_duration": "0s"}
     config["ruler"]["remote_write"] = {"enabled": False}
     config["limits_config"] |= limits or {}
+    config["compactor"] |= compactor or {}
     (folder / "etc/loki/rules").mkdir(parents=True, exist_ok=True)
     file = folder / "loki.yaml"
     file.write_text(yaml.safe_dump(config), encoding="utf-8")
     command = [str(binaries.find("loki")), f"-config.file={file}", "-config.expand-env=true"]
     return Daemon("Loki", command, folder / "loki.log", port, {"POD_IP": LOCAL, "HOME": str(folder)})
-
-
-def promtail(folder: Path, settings: Settings, target: str, **changes: Any) -> Daemon:
-    """Promtail of a node with the stack's configuration, its positions below the folder, pushing to the URL `target`.
-
-    `changes`: `client` changes its client, `scrapes` changes the scrape of pods in place, `node` is the node's name.
-    """
-    [port] = free_ports(1)
-    config = promtail_config.config(settings)
-    config["server"] |= {"http_listen_address": LOCAL, "http_listen_port": port}
-    config["positions"]["filename"] = str(folder / "positions.yaml")
-    password = folder / "password"
-    password.write_text("none", encoding="utf-8")
-    [client] = config["clients"]
-    # No gateway stands between: it is the one that asks for the password and sets the tenant.
-    client |= {"url": f"{target}/loki/api/v1/push", "tenant_id": settings.loki.tenant} | changes.get("client", {})
-    client["basic_auth"]["password_file"] = str(password)
-    scrape = config["scrape_configs"][0]
-    changes["scrapes"](scrape)
-    config["scrape_configs"] = [scrape]
-    file = folder / "promtail.yaml"
-    file.write_text(promtail_config.text(config), encoding="utf-8")
-    command = [str(binaries.find("promtail")), f"-config.file={file}", "-config.expand-env=true"]
-    node = changes.get("node", "node-1")
-    environment = {"HOSTNAME": node, "NODE_NAME": node}
-    return Daemon("Promtail", command, folder / "promtail.log", port, environment)
-
-
-def files_of(folder: Path, **labels: str) -> Callable[[dict[str, Any]], None]:
-    """A change of the scrape: the folder's log files under these labels, instead of what an API server lists."""
-
-    def change(scrape: dict[str, Any]) -> None:
-        del scrape["kubernetes_sd_configs"], scrape["relabel_configs"]
-        scrape["static_configs"] = [{"targets": [LOCAL], "labels": {"__path__": f"{folder}/*.log", **labels}}]
-
-    return change
 
 
 def free_ports(count: int) -> list[int]:

@@ -79,7 +79,7 @@ def until(what: str, ready: Callable[[], object], patience: float = SECONDS) -> 
 def running(folder: Path, tenants: tuple[str, ...]) -> Iterator[Servers]:
     """All three, with the rules of a cluster of the same name for each tenant; Prometheus has those of the first."""
     programs = {name: binaries.find(name) for name in ("alertmanager", "prometheus", "loki")}
-    ports = _free_ports(4)
+    ports = free_ports(4)
     servers = Servers(Server(ports[0]), Server(ports[1]), Server(ports[2]))
     for tenant in tenants:
         stack.write(stack.faster(stack.rendered("loki", tenant)), folder / "etc/loki/rules" / tenant)
@@ -110,7 +110,7 @@ def running(folder: Path, tenants: tuple[str, ...]) -> Iterator[Servers]:
     }
     with ExitStack() as processes:
         for name, path in (("alertmanager", "/-/ready"), ("prometheus", "/-/ready"), ("loki", "/ready")):
-            alive = processes.enter_context(_process([programs[name], *arguments[name]], folder / f"{name}.log"))
+            alive = processes.enter_context(process([programs[name], *arguments[name]], folder / f"{name}.log"))
             server: Server = getattr(servers, name)
             until(f"start of {name}", lambda s=server, p=path, a=alive, n=name: a(n) and s.answers(p))  # type: ignore[misc]
         yield servers
@@ -147,7 +147,8 @@ def _below(folder: Path, value: Any) -> Any:
     return value
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback that nobody listens on."""
     with ExitStack() as stack_of_sockets:
         sockets = [stack_of_sockets.enter_context(socket.socket()) for _ in range(count)]
         for one in sockets:
@@ -156,7 +157,8 @@ def _free_ports(count: int) -> list[int]:
 
 
 @contextmanager
-def _process(command: list[Any], log: Path) -> Iterator[Callable[[str], bool]]:
+def process(command: list[Any], log: Path) -> Iterator[Callable[[str], bool]]:
+    """A daemon for the length of the block; what is given raises RuntimeError, with its log, once it has ended."""
     with log.open("w") as out:
         process = subprocess.Popen([str(part) for part in command], stdout=out, stderr=subprocess.STDOUT)
 

@@ -14,7 +14,7 @@ import yaml
 
 from components import rule_files
 from components.rule_files import RuleFile
-from settings import Settings
+from settings import Settings, parse
 from settings.alerts import AlertSettings
 from settings.base import seconds
 
@@ -31,8 +31,7 @@ def settings(stack: str) -> Settings:
     """Settings of a stack file; what is secret in it is no part of them."""
     content: dict[str, Any] = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))["config"]
     sections = {key.removeprefix("observability:"): value for key, value in content.items()}
-    known = {field.alias or name for name, field in Settings.model_fields.items()}
-    return Settings.model_validate({key: value for key, value in sections.items() if key in known})
+    return parse(sections, f"Pulumi.{stack}.yaml", check_secrets=False)
 
 
 @cache

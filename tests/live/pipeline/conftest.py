@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from settings import Settings
+from tools import cluster
+from tools.cluster import Cluster
 from tools.faults import daemons
+from tools.faults.__main__ import AGENTS
 from tools.faults.daemons import Daemon
 from tools.rules import stack_settings
 
@@ -25,18 +28,26 @@ def loki(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
         daemon.end(signal.SIGKILL)
 
 
+@pytest.fixture(scope="session")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A real API server with fake nodes."""
+    with cluster.fake(tmp_path_factory.mktemp("cluster")) as running:
+        yield running
+
+
 @dataclass
 class Node:
-    """A node's Promtail, its folder, and what of it is in Loki."""
+    """A node's log agent, its folder, and what of it is in Loki."""
 
     folder: Path
     loki: Daemon
     tenant: str
+    program: str
 
     def settings(self, **log_agent: Any) -> Settings:
         """Settings of stack dev with this test's tenant and log agent."""
         plain = stack_settings("dev")
-        chosen = type(plain.log_agent).model_validate(log_agent)
+        chosen = type(plain.log_agent).model_validate({"program": self.program, **log_agent})
         tenant = plain.loki.model_copy(update={"tenant": self.tenant})
         return plain.model_copy(update={"log_agent": chosen, "loki": tenant})
 
@@ -57,6 +68,8 @@ class Node:
         return [line for _, lines in self.streams() for line in lines]
 
 
-@pytest.fixture
+@pytest.fixture(params=AGENTS)
 def node(tmp_path: Path, loki: Daemon, request: pytest.FixtureRequest) -> Node:
-    return Node(tmp_path, loki, request.node.name.replace("_", "-").replace("[", "-").replace("]", ""))
+    """Each test runs once with each log agent."""
+    tenant = request.node.name.replace("_", "-").replace("[", "-").replace("]", "")
+    return Node(tmp_path, loki, tenant, request.param)

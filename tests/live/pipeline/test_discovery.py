@@ -1,11 +1,11 @@
-"""Pods of a real API server, their log files where a node has them, a real Promtail and a real Loki.
+"""Pods of a real API server, their log files where a node has them, each real log agent and a real Loki.
 
 No kubelet runs: the API server says what is on the node, and the test writes the files that would be there.
 """
 
 import json
+import re
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,12 @@ import pytest
 
 from tests.live.pipeline.conftest import Node
 from tests.live.pipeline.test_lines import cri
-from tools import cluster
 from tools.cluster import Cluster
 from tools.faults import daemons
+from tools.faults.agents import Pods, agent
 
 HERE, ELSEWHERE = "fake-plain", "fake-gpu"
+LISTS = re.compile(r'^apiserver_request_total\{.*resource="pods",scope="cluster".*verb="LIST".*\} (\d+)$', re.MULTILINE)
 HASH = "0123456789abcdef0123456789abcdef"
 PORTS = [{"name": "http", "containerPort": 80}, {"name": "metrics", "containerPort": 90}]
 
@@ -52,12 +53,7 @@ WANTED = {
 
 
 @pytest.fixture(scope="module")
-def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with cluster.fake(tmp_path_factory.mktemp("discovery")) as running:
-        yield running
-
-
-def create(local: Cluster, folder: Path) -> dict[tuple[str, str], str]:
+def uids(local: Cluster) -> dict[tuple[str, str], str]:
     """The pods, and the UID that each got."""
     local.kubectl("create", "namespace", "shop")
     # Pods are refused until the namespace has its account.
@@ -65,9 +61,8 @@ def create(local: Cluster, folder: Path) -> dict[tuple[str, str], str]:
         "the account of the namespace",
         lambda: local.kubectl("get", "serviceaccount", "default", "--namespace=shop", "--ignore-not-found"),
     )
-    file = folder / "pods.json"
-    file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": PODS}))
-    local.kubectl("apply", "--server-side", "--filename", str(file))
+    pods = json.dumps({"apiVersion": "v1", "kind": "List", "items": PODS})
+    local.kubectl("apply", "--server-side", "--filename=-", stdin=pods)
     there = json.loads(local.kubectl("get", "pods", "--all-namespaces", "--output=json"))["items"]
     return {(p["metadata"]["namespace"], p["metadata"]["name"]): p["metadata"]["uid"] for p in there}
 
@@ -84,22 +79,23 @@ def write(logs: Path, uids: dict[tuple[str, str], str]) -> None:
                 (folder / f"{life}.log").write_text(cri(f"{namespace}/{name}/{one['name']} life {life}"))
 
 
-def test_every_line_is_found_under_its_labels(local: Cluster, node: Node) -> None:
+def lists_of_pods(local: Cluster) -> int:
+    """How often the API server was asked for all pods, by whomever; a watch counts only once it ends."""
+    return sum(int(count) for count in LISTS.findall(local.kubectl("get", "--raw", "/metrics")))
+
+
+def test_every_line_is_found_under_its_labels(local: Cluster, uids: dict[tuple[str, str], str], node: Node) -> None:
     logs = node.folder / "pods"
-    write(logs, create(local, node.folder))
-
-    def scrape(content: dict[str, Any]) -> None:
-        content["kubernetes_sd_configs"][0]["kubeconfig_file"] = str(local.kubeconfig)
-        for rule in content["relabel_configs"]:
-            if rule["target_label"] == "__path__":
-                rule["replacement"] = rule["replacement"].replace("/var/log/pods", str(logs))
-
-    promtail = daemons.promtail(node.folder, node.settings(), node.loki.url, scrapes=scrape, node=HERE)
+    write(logs, uids)
+    before = lists_of_pods(local)
+    reader = agent(node.folder, node.settings(), node.loki.url, Pods(local.kubeconfig, logs), node=HERE)
     try:
-        promtail.start().ready()
+        reader.start().ready()
         daemons.until("every line in Loki", lambda: len(node.lines()) >= 2 * len(WANTED), patience=60)
+        asked = lists_of_pods(local) - before
     finally:
-        promtail.end(signal.SIGTERM)
+        reader.end(signal.SIGTERM)
+    assert 1 <= asked <= 3, "discovery is one list, and then a watch"
     found = {(s["namespace"], s["pod"], s["container"]): (s, sorted(lines)) for s, lines in node.streams()}
     assert len(found) == len(node.streams())
     assert found == {

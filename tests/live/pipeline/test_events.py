@@ -1,73 +1,122 @@
-"""The event exporter's stages turn what Alloy writes into our line format, and a rule reads it.
+"""Events of a real API server, a real Alloy with the event exporter's configuration, and a real Loki.
 
-Alloy itself cannot be built here. Its stages are Promtail's, so a real Promtail runs them on such lines.
+Each event and each of its updates is a line in our format under our labels, and a query of the kind that our rules use
+reads it.
 """
 
 import json
 import signal
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from components import event_exporter_config
 from tests.live.pipeline.conftest import Node
+from tools.cluster import Cluster
 from tools.faults import daemons
+from tools.faults.agents import event_exporter
+from tools.faults.daemons import Daemon
 
-# Written by Alloy for core events, fields in the order of its JSON (event_controller.go); the namespace is a label.
-MOUNT = {
-    "count": 8,
-    "eventRV": "12",
-    "kind": "Pod",
-    "msg": 'MountVolume.SetUp failed for volume "data" : <nil> & "quoted"\nsecond line',
-    "name": "web-1",
-    "objectAPIversion": "v1",
-    "reason": "FailedMount",
-    "reportingcontroller": "kubelet",
-    "sourcecomponent": "kubelet",
-    "sourcehost": "node-1",
-    "type": "Warning",
-}
-NEW_API = {"kind": "Node", "msg": "", "name": "node-1", "reason": "Ready", "type": "Normal"}
+MESSAGE = 'MountVolume.SetUp failed for volume "data" : <nil> & "quoted"\nsecond line'
 
 
-def contract(line: dict[str, Any], namespace: str) -> dict[str, Any]:
+def now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def mount(count: int) -> dict[str, Any]:
+    """An event as kubelet writes and updates it."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": "web-1.mount", "namespace": "default"},
+        "involvedObject": {"apiVersion": "v1", "kind": "Pod", "namespace": "default", "name": "web-1"},
+        "reason": "FailedMount",
+        "type": "Warning",
+        "message": MESSAGE,
+        "count": count,
+        "source": {"component": "kubelet", "host": "node-1"},
+        "lastTimestamp": now(),
+    }
+
+
+def of_new_api() -> dict[str, Any]:
+    """An event as the scheduler writes it: its count stands in a series."""
+    return {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": {"name": "web-2.scheduling", "namespace": "default"},
+        "regarding": {"apiVersion": "v1", "kind": "Pod", "namespace": "default", "name": "web-2"},
+        "action": "Scheduling",
+        "reason": "FailedScheduling",
+        "type": "Warning",
+        "note": "0/3 nodes are available",
+        "reportingController": "default-scheduler",
+        "reportingInstance": "scheduler-1",
+        "eventTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+    }
+
+
+def line(name: str, reason: str, message: str, count: int, component: str, host: str) -> dict[str, Any]:
     """The line that our rules expect."""
     return {
-        "reason": line["reason"],
-        "type": line["type"],
-        "message": line["msg"],
-        "count": line.get("count", 1),
-        "involvedObject": {"kind": line["kind"], "namespace": namespace, "name": line["name"]},
-        "source": {"component": line.get("sourcecomponent", ""), "host": line.get("sourcehost", "")},
+        "reason": reason,
+        "type": "Warning",
+        "message": message,
+        "count": count,
+        "involvedObject": {"kind": "Pod", "namespace": "default", "name": name},
+        "source": {"component": component, "host": host},
     }
 
 
-@pytest.mark.parametrize("written", [MOUNT, MOUNT | {"count": 9}, NEW_API], ids=["event", "update", "new-api"])
-def test_lines_keep_the_contract(node: Node, written: dict[str, Any]) -> None:
-    settings = node.settings()
-    folder = node.folder / "events"
-    folder.mkdir()
-    (folder / "0.log").write_text(json.dumps(written) + "\n")
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory, loki: Daemon) -> Node:
+    return Node(tmp_path_factory.mktemp("events"), loki, "events", "alloy")
 
-    def scrape(content: dict[str, Any]) -> None:
-        daemons.files_of(folder, namespace="shop", job="loki.source.kubernetes_events", instance="x")(content)
-        content["pipeline_stages"] = event_exporter_config.pipeline(settings)
 
-    promtail = daemons.promtail(node.folder, settings, node.loki.url, scrapes=scrape)
+@pytest.fixture(scope="module")
+def exported(local: Cluster, node: Node) -> Iterator[Node]:
+    """The exporter runs while an event comes, is updated twice, and another comes by the new API."""
+    exporter = event_exporter(node.folder, node.settings(), node.loki.url, local.kubeconfig)
+
+    def write(item: dict[str, Any], text: str) -> None:
+        local.kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", stdin=json.dumps(item))
+        daemons.until(f"{text} in Loki", lambda: any(text in one for one in node.lines()), patience=60)
+
     try:
-        promtail.start().ready()
-        daemons.until("the event in Loki", node.lines, patience=30)
+        exporter.start().ready()
+        for count in (1, 8, 9):
+            write(mount(count), f'"count":{count},')
+        write(of_new_api(), "FailedScheduling")
+        yield node
     finally:
-        promtail.end(signal.SIGTERM)
-    [(labels, [line])] = node.streams()
-    assert labels == {
-        "cluster": "dev",
-        "namespace": "monitoring",
-        "app": "event-exporter",
-        "job": "monitoring/event-exporter",
-    }
-    assert json.loads(line) == contract(written, "shop")
-    query = '{app="event-exporter"} | json count="count", where="involvedObject.namespace" | unwrap count'
-    answer = node.loki.get("/loki/api/v1/query", node.tenant, query=f"max by (where) (max_over_time({query} [5m]))")
+        exporter.end(signal.SIGTERM)
+
+
+def of_pods(node: Node) -> list[tuple[dict[str, str], dict[str, Any]]]:
+    """Lines about the pods of this test, with their labels; the cluster writes events of its own."""
+    found = [(labels, json.loads(text)) for labels, lines in node.streams() for text in lines]
+    return [(labels, entry) for labels, entry in found if entry["involvedObject"]["name"].startswith("web-")]
+
+
+def test_every_update_is_a_line_in_our_format(exported: Node) -> None:
+    found = sorted((entry for _, entry in of_pods(exported)), key=lambda entry: (entry["reason"], entry["count"]))
+    assert found == [
+        *(line("web-1", "FailedMount", MESSAGE, count, "kubelet", "node-1") for count in (1, 8, 9)),
+        line("web-2", "FailedScheduling", "0/3 nodes are available", 1, "default-scheduler", "scheduler-1"),
+    ]
+
+
+def test_labels_are_those_of_the_exporter(exported: Node) -> None:
+    labels = {"cluster": "dev", "namespace": "monitoring", "app": "event-exporter", "job": "monitoring/event-exporter"}
+    assert all(found == labels for found, _ in of_pods(exported))
+
+
+def test_a_rule_reads_the_count(exported: Node) -> None:
+    query = '{app="event-exporter"} |= "FailedMount" | json count="count", pod="involvedObject.name" | unwrap count'
+    answer = exported.loki.get(
+        "/loki/api/v1/query", exported.tenant, query=f"max by (pod) (max_over_time({query} [5m]))"
+    )
     [value] = answer["data"]["result"]
-    assert (value["metric"], float(value["value"][1])) == ({"where": "shop"}, written.get("count", 1))
+    assert (value["metric"], float(value["value"][1])) == ({"pod": "web-1"}, 9)

@@ -1,4 +1,4 @@
-"""What Promtail does with the lines of a pod: real Promtail, real Loki, the stack's own pipeline."""
+"""What the log agent does with the lines of a pod: real Promtail, real Alloy, real Loki, the stack's own pipeline."""
 
 import signal
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.live.pipeline.conftest import Node
 from tools.faults import daemons
+from tools.faults.agents import Files, agent
 
 LABELS = {"namespace": "shop", "pod": "web-1", "container": "web", "app": "web", "node": "node-1", "job": "shop/web"}
 Lines = Callable[..., list[str]]
@@ -19,18 +20,18 @@ def cri(*lines: str, flag: str = "F", stream: str = "stdout") -> str:
 
 
 def shipped(node: Node, content: str, wanted: int, **log_agent: Any) -> list[str]:
-    """The lines that are in Loki after Promtail has read this file."""
+    """The lines that are in Loki after the agent has read this file."""
     pods = node.folder / "pods"
     pods.mkdir()
     (pods / "0.log").write_text(content)
-    scrapes = daemons.files_of(pods, stray="no", **LABELS)
-    promtail = daemons.promtail(node.folder, node.settings(**log_agent), node.loki.url, scrapes=scrapes)
+    source = Files(pods, {"stray": "no", **LABELS})
+    reader = agent(node.folder, node.settings(**log_agent), node.loki.url, source)
     try:
-        promtail.start().ready()
+        reader.start().ready()
         daemons.until(f"{wanted} lines in Loki", lambda: len(node.lines()) >= wanted, patience=30)
     finally:
         # The end flushes what is left: a line too many would be there now.
-        promtail.end(signal.SIGTERM)
+        reader.end(signal.SIGTERM)
     return node.lines()
 
 
