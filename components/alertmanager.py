@@ -6,7 +6,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 import yaml
 
-from components import addresses, alertmanager_config, messages, pods, receivers, silences
+from components import addresses, alertmanager_config, images, messages, pods, receivers, silences
 from components.monitors import monitoring_object, service_monitor
 from components.versions import IMAGES
 from settings import Settings
@@ -29,7 +29,7 @@ def spec(settings: Settings) -> dict[str, object]:
     } | ({"storageClassName": alertmanager.storage_class} if alertmanager.storage_class else {})
     return {
         "replicas": alertmanager.replicas,
-        "image": IMAGES["alertmanager"].reference,
+        "image": images.reference("alertmanager", settings),
         "version": IMAGES["alertmanager"].tag,
         "configSecret": CONFIG_SECRET,
         "configMaps": [TEMPLATES],
@@ -46,6 +46,7 @@ def spec(settings: Settings) -> dict[str, object]:
         "podMetadata": {"labels": pods.labels(APP)},
         "securityContext": pods.restricted_pod(USER),
         "automountServiceAccountToken": False,
+        "priorityClassName": pods.PRIORITY_CLASS,
         "topologySpreadConstraints": pods.spread(APP),
     }
 

@@ -40,6 +40,7 @@ POD_ALERTS = (
     "StartupProbeFailing",
     "PersistentVolumeMountFailing",
 )
+PROMTAIL_ALERTS = ("PromtailRequestErrors", "PromtailDroppedEntries", "PromtailFileNotTailed")
 CONTROLLER_ALERTS = ("LeaderElectionUnhealthy", "OperatorReconcileErrors", "OperatorReconcilerErrors")
 
 EDGES: tuple[Edge, ...] = (
@@ -47,8 +48,8 @@ EDGES: tuple[Edge, ...] = (
     Edge("NodeNotReady", ("KubeletDown", "KubeletHeartbeatLost"), NODE, "three signs of one lost node"),
     Edge("NodeNotReady", POD_ALERTS, NODE, "its pods are moved away or lost"),
     Edge("NodeNotReady", ("NodeMemoryPressure", "NodeDiskPressure", "NodePIDPressure"), NODE, "its state is unknown"),
-    Edge("NodeNotReady", ("DaemonSetNotOnAllNodes",), CLUSTER, "no DaemonSet is on a lost node"),
     Edge("NodeNotReady", ("GPUMetricsMissing", "VolumeOperationErrors"), NODE, "they are asked of the kubelet"),
+    Edge("NodeNotReady", PROMTAIL_ALERTS, NODE, "its agent is cut off"),
     Edge("KubeletDown", ("LivenessProbeFailing", "VolumeOperationErrors"), NODE, "it probes and mounts"),
     Edge("CNIPluginMissing", ("ContainerStuckCreating",), NODE, "without network no container starts"),
     Edge("NodeDiskPressure", ("PodEvicted",), NODE, "the kubelet makes room"),
@@ -101,6 +102,7 @@ EDGES: tuple[Edge, ...] = (
         "the same Deployment",
     ),
     Edge("DeploymentUnavailable", ("DeploymentRolloutStuck",), ("cluster", "namespace", "deployment"), "its cause"),
+    Edge("PodUnschedulable", ("PodPending",), POD, "it waits for a node"),
     Edge("PodCrashLooping", ("PodRestartLoop",), (*POD, "container"), "the same restarts"),
     Edge("LivenessProbeFailing", ("ReadinessProbeFailing",), (*POD, "container"), "it is restarted anyway"),
     # Databases and brokers before their clients.
@@ -118,18 +120,37 @@ EDGES: tuple[Edge, ...] = (
     ),
     Edge("MQTTBrokerDown", ("MQTTMessagesDropped",), ("cluster", "namespace", "instance"), "it is gone"),
     Edge(
-        "MQTTBrokerDown", ("ServiceDependencyDown",), CLUSTER, "the same probe", effect_labels={"service": "mosquitto"}
+        "MQTTBrokerDown",
+        ("ServiceDependencyDown",),
+        CLUSTER,
+        "the same from outside",
+        effect_labels={"service": "mosquitto"},
     ),
     Edge("TeslaMateDown", ("TeslaMateDataCollectionStopped", "TeslaMateLogsSilent"), CLUSTER, "it does not run"),
+    # What names the software comes before the same probe by its general name: it is told first, and knows what to do.
+    Edge(
+        "TeslaMateDown",
+        ("EndpointDown", "ServiceEndpointDown"),
+        CLUSTER,
+        "the same probe",
+        effect_labels={"service": "teslamate"},
+    ),
+    Edge("TunnelRegistrationFailing", ("TunnelConnectionsLow",), POD, "refused connections are few"),
     # Endpoints before their slowness, names before who asks for them.
     Edge("ServiceEndpointDown", ("EndpointDown",), ("cluster", "service"), "all of them are down"),
     Edge(
         "EndpointDown",
-        ("EndpointUnexpectedStatus", "EndpointResponseTimeHigh", "EndpointAvailabilityLow"),
+        (
+            "EndpointUnexpectedStatus",
+            "EndpointResponseTimeHigh",
+            "EndpointAvailabilityLow",
+            "CertificateProbeFailing",
+        ),
         INSTANCE,
         "it does not answer at all",
     ),
     Edge("EndpointUnexpectedStatus", ("EndpointAvailabilityLow",), INSTANCE, "the reason of it"),
+    Edge("HostUnreachable", ("ServiceDependencyDown",), ("cluster", "service"), "its ports are gone with it"),
     Edge("SSLCertificateExpired", ("SSLCertificateExpiringSoon",), INSTANCE, "critical before warning"),
     Edge("CoreDNSDown", ("CoreDNSErrorsHigh", "EndpointDNSFailing", "DNSResolutionFailures"), CLUSTER, "no names"),
     Edge("CoreDNSErrorsHigh", ("CoreDNSLatencyHigh", "DNSResolutionFailures"), CLUSTER, "its clients log it"),

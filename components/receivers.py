@@ -90,6 +90,7 @@ def _webhook(channel: Webhook) -> dict[str, Any]:
 def _telegram(channel: Telegram) -> dict[str, Any]:
     return {
         "bot_token_file": secret_file(channel.token_secret),
+        "api_url": channel.api_url,
         "chat_id": channel.chat_id,
         **({"message_thread_id": channel.thread_id} if channel.thread_id else {}),
         "parse_mode": "HTML",
@@ -134,7 +135,7 @@ def _email(channel: Email) -> dict[str, Any]:
         "smarthost": channel.server,
         "auth_username": channel.username,
         "auth_password_file": secret_file(channel.password_secret),
-        "require_tls": True,
+        "require_tls": channel.require_tls,
         "headers": {"Subject": _template("title")},
         "html": _template("email.html"),
         "text": _template("email.text"),
@@ -198,7 +199,6 @@ def _jira(channel: Jira) -> dict[str, Any]:
 
 def _github(channel: GitHub) -> dict[str, Any]:
     # An event, not an issue: only a workflow can find the issue of a group again, to update and to close it.
-    # `payload` needs Alertmanager 0.32 or later.
     return {
         "url": f"{channel.api_url}/repos/{channel.repository}/dispatches",
         "max_alerts": MAX_WEBHOOK_ALERTS,

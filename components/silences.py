@@ -10,8 +10,7 @@ import shlex
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components import addresses, pods
-from components.versions import IMAGES
+from components import addresses, images, pods
 from settings import Settings
 from settings.base import Resources
 from settings.routing import Silence
@@ -20,9 +19,7 @@ APP = "alertmanager-silences"
 USER = 65534
 FUNCTIONS = r"""
 amtool() { command amtool --alertmanager.url="$URL" "$@"; }
-there() {
-  amtool silence query -o extended | sed -n 's/^\([0-9a-f-]\{36\}\) .*\[stack \([0-9a-f]\{12\}\)\].*$/\1 \2/p'
-}
+keys() { sed -n 's/^\([0-9a-f-]\{36\}\) .*\[stack \([0-9a-f]\{12\}\)\].*$/\1 \2/p'; }
 add() { key=$1; shift; case "$THERE" in *"$key"*) ;; *) amtool silence add "$@" ;; esac; }
 """
 
@@ -36,7 +33,9 @@ def script(silences: list[Silence]) -> str:
     """Shell script that makes Alertmanager at `$URL` hold exactly these silences of the stack file."""
     wanted = [silence for silence in silences if not silence.expired]
     keys = " ".join(key(silence) for silence in wanted)
-    lines = ["set -eu", FUNCTIONS.strip(), "THERE=$(there)", f"WANTED=' {keys} '"]
+    # Two steps: the end of a pipe would hide that Alertmanager does not answer, and nothing would be ended.
+    there = ["FOUND=$(amtool silence query -o extended)", 'THERE=$(echo "$FOUND" | keys)']
+    lines = ["set -eu", FUNCTIONS.strip(), *there, f"WANTED=' {keys} '"]
     lines += [f"add {key(silence)} {shlex.join(_arguments(silence))}" for silence in wanted]
     # New ones first: a silence whose reason was changed has no gap.
     end = 'case "$WANTED" in *" $key "*) ;; *) amtool silence expire "$id" ;; esac'
@@ -76,7 +75,7 @@ def job(name: str, settings: Settings, parent: pulumi.Resource) -> None:
     url = addresses.service(addresses.ALERTMANAGER, namespace, addresses.ALERTMANAGER_PORT)
     container = {
         "name": "amtool",
-        "image": IMAGES["alertmanager"].reference,
+        "image": images.reference("alertmanager", settings),
         "command": ["/bin/sh", "-c", text],
         "env": [{"name": "URL", "value": url}],
         "resources": Resources(cpu="10m", memory="32Mi", memory_limit="64Mi").manifest(),
@@ -93,6 +92,7 @@ def job(name: str, settings: Settings, parent: pulumi.Resource) -> None:
                 "spec": {
                     "restartPolicy": "OnFailure",
                     "automountServiceAccountToken": False,
+                    "priorityClassName": pods.PRIORITY_CLASS,
                     "securityContext": pods.restricted_pod(USER),
                     "containers": [container],
                 },

@@ -36,6 +36,8 @@ class Email(Model):
     server: HostPort
     username: str
     password_secret: SecretKey
+    require_tls: bool = True
+    """False only for a relay in the cluster that knows no TLS: mails, and a password that it asks for, can be read."""
 
 
 class Telegram(Model):
@@ -46,6 +48,8 @@ class Telegram(Model):
     chat_id: int
     thread_id: Annotated[int, Field(ge=1)] | None = None
     """A topic of the chat."""
+    api_url: Url = "https://api.telegram.org"
+    """Another one for a Bot API server of your own."""
 
 
 class PagerDuty(Model):

@@ -1,4 +1,7 @@
-"""`make routes`: the tree of routes of a stack, and where each alert that it ships goes."""
+"""`make routes`: the tree of routes of a stack, and where each alert that it ships goes.
+
+`--page` writes the table of the stacks of this repository into docs/routes.md.
+"""
 
 import argparse
 import re
@@ -15,6 +18,19 @@ from settings import Settings
 from settings.routing import split_matcher
 from tools.console import run
 from tools.rules import stack_settings
+from tools.synth import ROOT
+
+PAGE = ROOT / "docs" / "routes.md"
+STACKS = ("dev", "prod")
+HEAD = """# Where each alert goes
+
+The receivers of every alert in the two stacks of this repository, written by `make docs`. A dash is an alert that the
+stack does not ship. `make routes STACK=<name>` prints it for any stack, with the tree of routes; a test asks `amtool`
+about each alert.
+
+| alert | severity | team | component | {stacks} |
+|---|---|---|---|{dashes}|
+"""
 
 
 def shipped(settings: Settings) -> list[dict[str, str]]:
@@ -71,11 +87,33 @@ def _tree(route: Mapping[str, Any], parent: Tree | None = None) -> Tree:
     return tree
 
 
+def page() -> str:
+    """Content of docs/routes.md."""
+    rows: dict[tuple[str, ...], dict[str, str]] = {}
+    for stack in STACKS:
+        for labels, receivers in destinations(stack_settings(stack)):
+            key = tuple(labels[name] for name in ("alertname", "severity", "team", "component"))
+            where = f" (in {labels['namespace']})" if "namespace" in labels else ""
+            cell = rows.setdefault(key, {}).get(stack)
+            rows[key][stack] = ", ".join([*([cell] if cell else []), ", ".join(receivers) + where])
+    head = HEAD.format(stacks=" | ".join(STACKS), dashes="|".join("---" for _ in STACKS))
+    lines = [
+        " | ".join([*key, *(told_to.get(stack, "-") for stack in STACKS)]) for key, told_to in sorted(rows.items())
+    ]
+    return head + "".join(f"| {line} |\n" for line in lines)
+
+
 def main() -> None:
-    """Print the tree and the table."""
+    """Print the tree and the table, or write the page."""
     parser = argparse.ArgumentParser(prog="python -m tools.routes", description=__doc__)
-    parser.add_argument("--stack", required=True, help="the name in Pulumi.<stack>.yaml")
-    stack = parser.parse_args().stack
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--stack", help="the name in Pulumi.<stack>.yaml")
+    what.add_argument("--page", action="store_true", help="write docs/routes.md")
+    arguments = parser.parse_args()
+    if arguments.page:
+        PAGE.write_text(page(), encoding="utf-8")
+        return
+    stack = arguments.stack
     settings = stack_settings(stack)
     console = Console(width=None if Console().is_terminal else 160, highlight=False, markup=False)
     console.print(_tree(config(settings)["route"]))

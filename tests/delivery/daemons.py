@@ -1,13 +1,14 @@
 """Real Alertmanagers on loopback, and what tests say to them."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,30 +19,26 @@ from tools.binaries import find
 
 Found = TypeVar("Found")
 WAIT = 60.0
-CHOSEN = "OBSERVABILITY_TEST_ALERTMANAGER"
-"""Environment variable: another Alertmanager to test with, such as the release that ships."""
-
-
-def program() -> str:
-    """The Alertmanager that is tested."""
-    return os.environ.get(CHOSEN) or str(find("alertmanager"))
+_given: set[int] = set()
+_giving = threading.Lock()
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on, for TCP and UDP."""
-    sockets = []
+    """Ports that nobody listens on, for TCP and UDP; none is given twice, since daemons take theirs later."""
     ports: list[int] = []
-    while len(ports) < count:
-        tcp, udp = socket.socket(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        sockets += [tcp, udp]
-        tcp.bind(("127.0.0.1", 0))
-        try:
-            udp.bind(("127.0.0.1", tcp.getsockname()[1]))
-        except OSError:
-            continue
-        ports.append(int(tcp.getsockname()[1]))
-    for opened in sockets:
-        opened.close()
+    with _giving, ExitStack() as sockets:
+        while len(ports) < count:
+            tcp = sockets.enter_context(socket.socket())
+            udp = sockets.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            tcp.bind(("127.0.0.1", 0))
+            port = int(tcp.getsockname()[1])
+            try:
+                udp.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            if port not in _given:
+                ports.append(port)
+                _given.add(port)
     return ports
 
 
@@ -77,7 +74,7 @@ class Alertmanager:
             () if any(option.startswith("--cluster") for option in self.options) else ("--cluster.listen-address=",)
         )
         command = [
-            program(),
+            str(find("alertmanager")),
             f"--config.file={self.folder}/alertmanager.yaml",
             f"--storage.path={self.folder}/data",
             f"--web.listen-address=127.0.0.1:{self.port}",

@@ -1,8 +1,5 @@
 """A stack with one receiver of each kind, and the services behind them as far as a test needs them."""
 
-import re
-import subprocess
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +7,6 @@ from components.receivers import OPSGENIE, PAGERDUTY
 from settings import Settings
 
 from . import stacks
-from .daemons import program
 from .sinks import Answer, Request, SmtpSink
 
 RUNBOOK = "https://runbooks.example.com/PodCrashLooping.md"
@@ -30,16 +26,9 @@ POD: dict[str, Any] = {
 SECRETS = ("hookToken", "smtpPassword", "telegramToken", "pagerdutyKey", "opsgenieKey", "jiraToken", "githubToken")
 
 
-@cache
-def has_payload() -> bool:
-    """Whether the tested Alertmanager is 0.32 or later: its webhooks may send what they like."""
-    said = subprocess.run([program(), "--version"], check=True, capture_output=True, text=True).stdout
-    return tuple(int(part) for part in re.findall(r"\d+", said)[:2]) >= (0, 32)
-
-
-def channels(url: str, smtp: int, *, github: bool) -> list[dict[str, Any]]:
+def channels(url: str, smtp: int) -> list[dict[str, Any]]:
     """One of each kind."""
-    found: list[dict[str, Any]] = [
+    return [
         {"kind": "webhook", "urlSecret": "hookUrl", "tokenSecret": "hookToken"},
         {"kind": "slack", "urlSecret": "slackUrl", "channel": "#alerts"},
         {"kind": "telegram", "tokenSecret": "telegramToken", "chatId": -1001, "threadId": 7},
@@ -56,9 +45,8 @@ def channels(url: str, smtp: int, *, github: bool) -> list[dict[str, Any]]:
             "username": "mailer",
             "passwordSecret": "smtpPassword",
         },
+        {"kind": "github", "repository": "acme/alerts", "tokenSecret": "githubToken", "apiUrl": f"{url}/github"},
     ]
-    hub = {"kind": "github", "repository": "acme/alerts", "tokenSecret": "githubToken", "apiUrl": f"{url}/github"}
-    return [*found, hub] if github else found
 
 
 class Services:

@@ -16,7 +16,7 @@ from tools.synth import ROOT
 from .daemons import Alertmanager, alert, wait_for
 
 CASES = (ROOT / "tests" / "rules" / "cases", ROOT / "tests" / "live" / "logql" / "cases")
-MATCHING = {"postgres(ql)?": "postgresql", "mosquitto": "mosquitto"}
+MATCHING = {"postgres(ql)?": "postgresql", "mosquitto": "mosquitto", "teslamate": "teslamate"}
 """A value for each pattern of `effect_labels`."""
 
 

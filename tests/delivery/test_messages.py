@@ -3,16 +3,17 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from components.links import DASHBOARDS, OTHER
+from settings.channels import Channel
 from tools.routes import shipped
 from tools.synth import ROOT
 
-from . import stacks
+from . import samples, stacks
 from .templates import KINDS, Renderer, group, pod
 
 
@@ -140,3 +141,14 @@ def test_without_addresses_there_are_no_links(tmp_path: Path) -> None:
     text = (tmp_path / "templates" / "kind-telegram.tmpl").read_text()
     assert ">Runbook</a>" in text
     assert ">Dashboard</a>" not in text
+
+
+def test_the_page_of_samples_is_up_to_date(render: Renderer) -> None:
+    written = samples.PAGE.read_text(encoding="utf-8")
+    assert written == samples.page(render), "run: python -m tests.delivery.samples"
+
+
+def test_every_kind_has_a_sample() -> None:
+    models = get_args(get_args(Channel)[0])
+    kinds = {get_args(model.model_fields["kind"].annotation)[0] for model in models}
+    assert set(samples.FIELDS) | {"webhook"} == kinds

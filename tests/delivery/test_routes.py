@@ -16,7 +16,7 @@ from settings import SettingsError
 from settings.base import seconds
 from settings.routing import Team
 from tools.binaries import find
-from tools.routes import destinations, shipped, told
+from tools.routes import PAGE, destinations, page, shipped, told
 
 from . import stacks
 
@@ -135,3 +135,7 @@ def test_unknown_components_are_named() -> None:
 
 def test_time_zones_are_known_here() -> None:
     assert "Europe/Berlin" in zoneinfo.available_timezones()
+
+
+def test_the_page_of_routes_is_up_to_date() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "run: make docs"

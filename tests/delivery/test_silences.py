@@ -1,7 +1,9 @@
 """Silences of a stack file: brought to a real Alertmanager by the Job's own script, and taken away again."""
 
+import json
 import os
 import subprocess
+import urllib.request
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
@@ -10,14 +12,16 @@ from typing import Any
 import pytest
 
 from components.silences import script, warn
+from settings.reader import secret_keys
 from settings.routing import Silence
 from tools.binaries import find
 from tools.console import UserError
 from tools.silences import main
-from tools.synth import synthesize
+from tools.synth import ROOT, stack_config, synthesize
 
-from . import stacks
-from .daemons import Alertmanager, alert
+from . import processes, stacks
+from .daemons import Alertmanager, alert, free_ports, wait_for
+from .sinks import HttpSink
 
 CONFIG = {"route": {"receiver": "nobody"}, "receivers": [{"name": "nobody"}]}
 TODAY = date.today()
@@ -37,12 +41,15 @@ def model(**changes: Any) -> Silence:
     return Silence.model_validate(silence(**changes))
 
 
+def run(text: str, url: str, home: Path) -> subprocess.CompletedProcess[str]:
+    """Run a script as the Job's container does."""
+    environment = {"PATH": f"{find('amtool').parent}:{os.environ['PATH']}", "URL": url, "HOME": str(home)}
+    return subprocess.run(["/bin/sh", "-c", text], env=environment, capture_output=True, text=True, check=False)
+
+
 def apply(alertmanager: Alertmanager, silences: list[Silence]) -> list[dict[str, Any]]:
     """Run the Job's script, and return what is then in force."""
-    path = f"{find('amtool').parent}:{os.environ['PATH']}"
-    environment = {"PATH": path, "URL": alertmanager.url, "HOME": str(alertmanager.folder)}
-    command = ["/bin/sh", "-c", script(silences)]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    result = run(script(silences), alertmanager.url, alertmanager.folder)
     assert result.returncode == 0, result.stderr
     return [found for found in alertmanager.get("silences") if found["status"]["state"] != "expired"]
 
@@ -63,6 +70,11 @@ def test_they_come_stay_change_and_go(start: Callable[..., Alertmanager]) -> Non
     [changed] = apply(alertmanager, [model(days=20)])
     assert changed["id"] != first["id"]
     assert apply(alertmanager, []) == []
+
+
+def test_the_job_fails_and_comes_again_while_nobody_answers(tmp_path: Path) -> None:
+    [port] = free_ports(1)
+    assert run(script([]), f"http://127.0.0.1:{port}", tmp_path).returncode != 0
 
 
 def test_silences_of_people_are_left_alone(start: Callable[..., Alertmanager]) -> None:
@@ -103,6 +115,54 @@ def test_a_pull_request_fails_for_a_lapsed_one(days: int, fails: bool, monkeypat
 @pytest.mark.parametrize("stack", stacks.STACKS)
 def test_no_stack_file_has_a_lapsed_one(stack: str) -> None:
     assert warn(stacks.shipped(stack).alertmanager.silences or []) == []
+
+
+def deploy(urls: list[str], silences: list[dict[str, Any]], home: Path) -> dict[str, dict[str, Any]]:
+    """Run the container of the Job that prod has with these silences, against the first address.
+
+    Returns what is then in force, by author, once all replicas tell the same.
+    """
+    config = stack_config(ROOT / "Pulumi.prod.yaml")
+    config["observability:alertmanager"]["silences"] = silences
+    secrets = dict.fromkeys(secret_keys(stacks.shipped("prod")), "unused")
+    [job] = synthesize("prod", config, secrets=secrets).of_type(":Job")
+    [container] = job.inputs["spec"]["template"]["spec"]["containers"]
+    assert container["env"] == [{"name": "URL", "value": "http://alertmanager.monitoring.svc.cluster.local:9093"}]
+    shell, option, text = container["command"]
+    assert (shell, option) == ("/bin/sh", "-c")
+    done = run(text, urls[0], home)
+    assert done.returncode == 0, done.stderr
+
+    def same() -> list[dict[str, dict[str, Any]]]:
+        found = [in_force(url) for url in urls]
+        return found[:1] if all(one == found[0] for one in found) else []
+
+    return wait_for("the replicas do not agree", same)[0]
+
+
+def in_force(url: str) -> dict[str, dict[str, Any]]:
+    with urllib.request.urlopen(f"{url}/api/v2/silences", timeout=10) as answer:
+        found = json.load(answer)
+    return {one["createdBy"]: one for one in found if one["status"]["state"] != "expired"}
+
+
+def test_the_job_of_prod_on_three_replicas(tmp_path: Path, sink: HttpSink) -> None:
+    chosen = processes.settings(prometheus=1, loki=1, alertmanager=3)
+    secrets = dict.fromkeys(secret_keys(chosen.alertmanager), sink.url)
+    replicas = processes.alertmanagers(tmp_path, chosen, secrets, sink, free_ports(3))
+    try:
+        for replica in replicas:
+            replica.start()
+        urls = [replica.url for replica in replicas]
+        wait_for("not joined", lambda: all(len(one.get("status")["cluster"]["peers"]) == 3 for one in replicas))
+        first = deploy(urls, [silence()], tmp_path)["ada"]
+        both = deploy(urls[::-1], [silence(), silence(author="bob")], tmp_path)
+        assert both["ada"]["id"] == first["id"]
+        assert deploy(urls, [silence(days=20)], tmp_path)["ada"]["id"] != first["id"]
+        assert deploy(urls[1:], [], tmp_path) == {}
+    finally:
+        for replica in replicas:
+            replica.stop()
 
 
 def job_names(silences: list[dict[str, Any]] | None) -> list[str]:
