@@ -1,88 +1,33 @@
 """Blackbox exporter and the Probe objects of the stack file."""
 
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator, Mapping
 
 import pulumi
 import pulumi_kubernetes as k8s
 import yaml
 
-from components import addresses, pods
+from components import addresses, images, pods
+from components.blackbox_config import CREDENTIALS, CREDENTIALS_FOLDER, config, own_probes, probe_spec, username_key
 from components.monitors import monitoring_object, service_monitor
-from components.versions import IMAGES
 from settings import Settings
-from settings.probes import (
-    DNS_PREFIX,
-    DNS_TIMEOUT,
-    MODULES,
-    BlackboxSettings,
-    Probe,
-    Target,
-    module_job,
-    module_timeout,
-)
+from settings.probes import Probe, Target
+from settings.reader import secret_keys
 
 APP = addresses.BLACKBOX
 USER = 65534
 
-# Status codes of a site that answers by TLS, whatever it thinks of an anonymous visitor.
-ANY_ANSWER = [200, 204, 301, 302, 307, 308, 401, 403, 404]
 
+def targets(settings: Settings) -> Iterator[tuple[str, str, Probe, Target]]:
+    """Every target: name of its Probe object, key of its probe, the probe, the target.
 
-def config(settings: BlackboxSettings) -> dict[str, Any]:
-    """Content of the exporter's configuration file; `blackbox_exporter --config.check` accepts every result."""
-    http: dict[str, Any] = {"preferred_ip_protocol": "ip4", "ip_protocol_fallback": True}
-    modules: dict[str, dict[str, Any]] = {
-        "http_2xx": {"prober": "http", "http": http},
-        "http_2xx_no_redirect": {"prober": "http", "http": {**http, "follow_redirects": False}},
-        # Verification is off on purpose: with it an expired certificate ends the handshake, and its series vanishes.
-        "http_ssl": {
-            "prober": "http",
-            "http": {
-                **http,
-                "fail_if_not_ssl": True,
-                "valid_status_codes": ANY_ANSWER,
-                "tls_config": {"insecure_skip_verify": True},
-            },
-        },
-        "tcp_connect": {"prober": "tcp", "tcp": {"preferred_ip_protocol": "ip4"}},
-        "icmp": {"prober": "icmp", "icmp": {"preferred_ip_protocol": "ip4"}},
-        "grpc": {"prober": "grpc", "grpc": {"preferred_ip_protocol": "ip4"}},
-    }
-    result = {name: {"timeout": f"{MODULES[name][1]}s", **module} for name, module in modules.items()}
-    for zone, query in settings.dns_zones.items():
-        result[f"{DNS_PREFIX}{zone}"] = {
-            "prober": "dns",
-            "timeout": f"{DNS_TIMEOUT}s",
-            "dns": {"query_name": query, "query_type": "A", "preferred_ip_protocol": "ip4"},
-        }
-    return {"modules": result}
-
-
-def own_probes(settings: Settings) -> dict[str, Probe]:
-    """Probes of the stack's own services."""
-    paths = {
-        "prometheus": "/-/ready",
-        "alertmanager": "/-/ready",
-        "loki": "/ready",
-        "grafana": "/api/health",
-        "blackbox": "/-/healthy",
-    }
-    urls = addresses.addresses(settings)
-    targets = [Target(service=name, address=f"{url}{paths[name]}") for name, url in urls.items()]
-    return {"observability": Probe(module="http_2xx", targets=targets)}
-
-
-def probe_spec(probe: Probe, namespace: str) -> dict[str, Any]:
-    """Spec of a Probe object. Each target has a static configuration of its own labels."""
-    prober = probe.prober or addresses.service(APP, namespace, addresses.BLACKBOX_PORT)
-    scheme, _, address = prober.partition("://")
-    return {
-        "jobName": module_job(probe.module),
-        "prober": {"url": address, "scheme": scheme, "path": "/probe"},
-        "module": probe.module,
-        "interval": probe.interval,
-        "scrapeTimeout": f"{module_timeout(probe.module) + 1}s",
-    }
+    A service that a probe names more than once has the address in its objects' names.
+    """
+    for key, probe in {**own_probes(settings), **settings.blackbox.probes}.items():
+        times = Counter(target.service for target in probe.targets)
+        for target in probe.targets:
+            more = f"-{pods.checksum(target.address)[:6]}" if times[target.service] > 1 else ""
+            yield f"{key}-{target.service}{more}", key, probe, target
 
 
 class BlackboxExporter(pulumi.ComponentResource):
@@ -93,6 +38,7 @@ class BlackboxExporter(pulumi.ComponentResource):
         name: str,
         *,
         settings: Settings,
+        secrets: Mapping[str, pulumi.Output[str]],
         crds: pulumi.Resource,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -100,12 +46,27 @@ class BlackboxExporter(pulumi.ComponentResource):
         namespace = settings.namespaces.main
         child = pulumi.ResourceOptions(parent=self)
         content = yaml.safe_dump(config(settings.blackbox), sort_keys=False)
+        volumes: list[dict[str, object]] = [{"name": "config", "configMap": {"name": f"{APP}-config"}}]
+        mounts: list[dict[str, object]] = [{"name": "config", "mountPath": "/etc/blackbox_exporter"}]
+        if logins := [key for module in settings.blackbox.modules.values() for key in secret_keys(module)]:
+            items = [{"key": key, "path": key} for key in logins]
+            volumes.append({"name": "credentials", "secret": {"secretName": CREDENTIALS, "items": items}})
+            mounts.append({"name": "credentials", "mountPath": CREDENTIALS_FOLDER, "readOnly": True})
         k8s.core.v1.ConfigMap(
             f"{name}-config",
             metadata=pods.metadata(APP, namespace, f"{APP}-config"),
             data={"config.yml": content},
             opts=child,
         )
+        keys = secret_keys(settings.blackbox)
+        if keys:
+            users = {username_key(key): p.prober_username for key, p in settings.blackbox.probes.items()}
+            k8s.core.v1.Secret(
+                f"{name}-credentials",
+                metadata=pods.metadata(APP, namespace, CREDENTIALS),
+                string_data={key: secrets[key] for key in keys} | {key: user for key, user in users.items() if user},
+                opts=child,
+            )
         k8s.core.v1.Service(
             f"{name}-service",
             metadata=pods.metadata(APP, namespace, **{"pulumi.com/skipAwait": "true"}),
@@ -128,6 +89,7 @@ class BlackboxExporter(pulumi.ComponentResource):
                     },
                     "spec": {
                         "automountServiceAccountToken": False,
+                        "priorityClassName": pods.PRIORITY_CLASS,
                         # ping sockets for the exporter's group, so that icmp needs no capability.
                         "securityContext": {
                             **pods.restricted_pod(USER),
@@ -136,32 +98,30 @@ class BlackboxExporter(pulumi.ComponentResource):
                         "containers": [
                             {
                                 "name": "blackbox-exporter",
-                                "image": IMAGES["blackbox-exporter"].reference,
+                                "image": images.reference("blackbox-exporter", settings),
                                 "args": ["--config.file=/etc/blackbox_exporter/config.yml"],
                                 "ports": [{"name": "http", "containerPort": addresses.BLACKBOX_PORT}],
                                 "resources": settings.blackbox.resources.manifest(),
                                 "securityContext": pods.RESTRICTED_CONTAINER,
                                 "readinessProbe": pods.http_probe("/-/healthy", "http", period=5),
                                 "livenessProbe": pods.http_probe("/-/healthy", "http"),
-                                "volumeMounts": [{"name": "config", "mountPath": "/etc/blackbox_exporter"}],
+                                "volumeMounts": mounts,
                             }
                         ],
-                        "volumes": [{"name": "config", "configMap": {"name": f"{APP}-config"}}],
+                        "volumes": volumes,
                     },
                 },
             },
             opts=child,
         )
-        for key, probe in {**own_probes(settings), **settings.blackbox.probes}.items():
-            for target in probe.targets:
-                static = {"static": [target.address], "labels": {"service": target.service, **target.labels}}
-                monitoring_object(
-                    f"{name}-probe-{key}-{target.service}",
-                    "Probe",
-                    pods.metadata(APP, namespace, f"{key}-{target.service}"),
-                    probe_spec(probe, namespace) | {"targets": {"staticConfig": static}},
-                    self,
-                    crds,
-                )
+        for object_name, key, probe, target in targets(settings):
+            monitoring_object(
+                f"{name}-probe-{object_name}",
+                "Probe",
+                pods.metadata(APP, namespace, object_name),
+                probe_spec(key, probe, target, settings),
+                self,
+                crds,
+            )
         service_monitor(f"{name}-monitor", APP, namespace, "http", self, crds)
         self.register_outputs({})
