@@ -68,15 +68,21 @@ def load(folder: Path) -> list[Dashboard]:
     found: list[Dashboard] = []
     seen: dict[str, Path] = {}
     for path in sorted(folder.glob("*.json")):
+        if path.stat().st_size > 2 * MAX_BYTES:
+            raise SettingsError(f"{path}: is larger than a ConfigMap can hold ({MAX_BYTES} bytes); split it")
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except (ValueError, RecursionError) as error:
+            content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_unique)
+        except RecursionError:
+            raise SettingsError(f"{path}: is nested too deeply") from None
+        except ValueError as error:
             raise SettingsError(f"{path}: is not readable as JSON: {error}") from None
-        if not isinstance(content, dict) or not content.get("uid") or not content.get("title"):
+        if not isinstance(content, dict) or not all(_text(content.get(key)) for key in ("uid", "title")):
             raise SettingsError(f"{path}: needs a uid and a title; without a fixed uid every link to it breaks")
         tags = content.get("tags")
         if not isinstance(tags, list) or tags[1:2] not in [[topic] for topic in FOLDERS]:
             raise SettingsError(f"{path}: its second tag must be its topic, one of {', '.join(FOLDERS)}")
+        if not _objects(content.get("panels", [])) or not _objects(_variables(content)):
+            raise SettingsError(f"{path}: panels and templating.list must be lists of objects, as Grafana writes them")
         dashboard = Dashboard(path.stem, content)
         if len(dashboard.text.encode()) > MAX_BYTES:
             raise SettingsError(f"{path}: is larger than a ConfigMap can hold ({MAX_BYTES} bytes); split it")
@@ -85,6 +91,26 @@ def load(folder: Path) -> list[Dashboard]:
         seen[content["uid"]] = path
         found.append(dashboard)
     return found
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = [key for key, _ in pairs]
+    if twice := next((key for key in keys if keys.count(key) > 1), None):
+        raise ValueError(f"key {twice!r} stands twice")
+    return dict(pairs)
+
+
+def _text(value: object) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _objects(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+
+
+def _variables(content: Mapping[str, Any]) -> Any:
+    templating = content.get("templating", {})
+    return templating.get("list", []) if isinstance(templating, dict) else None
 
 
 def select(
@@ -124,10 +150,11 @@ def _adapted(
 ) -> dict[str, Any]:
     adapted: dict[str, Any] = _without_links(content, gone)
     for variable in adapted.get("templating", {}).get("list", []):
-        if variable["name"] == RUNBOOKS:
+        if variable.get("name") == RUNBOOKS:
             variable["query"] = runbooks_url
     for panel in adapted.get("panels", []):
-        for entry in panel.get("alertThresholds", []):
+        # A key of ours, which Grafana's schema does not have: what ships is without it.
+        for entry in panel.pop("alertThresholds", []):
             if (value := values.get((entry["alert"], entry["tune"]))) is not None:
                 _move(_steps(panel, entry.get("column")), entry["step"], value)
     return adapted

@@ -7,74 +7,41 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components import pods
+from components.dcgm_pod import pod_spec
 from components.monitors import NODE_LABEL, monitoring_object
-from components.versions import IMAGES
 from settings import Settings
-from settings.gpu import GPU_NODE_LABELS, DcgmSettings
+from settings.gpu import DcgmSettings
 
 APP = "dcgm-exporter"
-PORT = 9400
 COUNTERS = Path(__file__).parent / "dcgm_counters.csv"
+HOST_LABELS = ("hostname", "Hostname")
+"""Label with the host: the second spelling up to 4.5.3-4.8.2, the first one after it."""
 
 
-def node_affinity() -> dict[str, Any]:
-    """Nodes that have any of the labels by which GPU nodes are known: terms are OR-ed."""
-    terms = [
-        {
-            "matchExpressions": [
-                {"key": key, "operator": "In", "values": [value]} if value else {"key": key, "operator": "Exists"}
-            ]
-        }
-        for key, value in GPU_NODE_LABELS
-    ]
-    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}}
+def counters(dcgm: DcgmSettings) -> str:
+    """The list of what the exporter reads; without the capability for it nothing of the profiling module."""
+    lines = COUNTERS.read_text(encoding="utf-8").splitlines(keepends=True)
+    return "".join(line for line in lines if dcgm.profiling or not line.startswith("DCGM_FI_PROF_"))
 
 
-def pod_spec(dcgm: DcgmSettings) -> dict[str, Any]:
-    """Pod of the DaemonSet. The profiling counters need SYS_ADMIN; hence the privileged namespace."""
-    spec: dict[str, Any] = {
-        "serviceAccountName": APP,
-        "automountServiceAccountToken": False,
-        "affinity": node_affinity(),
-        "tolerations": [{"operator": "Exists"}],
-        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
-        "containers": [
-            {
-                "name": "dcgm-exporter",
-                "image": IMAGES["dcgm-exporter"].reference,
-                "args": ["-f", "/etc/dcgm-exporter/observability/counters.csv"],
-                "env": [
-                    {"name": "DCGM_EXPORTER_LISTEN", "value": f":{PORT}"},
-                    {"name": "DCGM_EXPORTER_KUBERNETES", "value": "true"},
-                    {"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
-                ],
-                "ports": [{"name": "metrics", "containerPort": PORT}],
-                "resources": dcgm.resources.manifest(),
-                "securityContext": {
-                    "runAsUser": 0,
-                    "runAsNonRoot": False,
-                    "allowPrivilegeEscalation": True,
-                    "readOnlyRootFilesystem": True,
-                    "capabilities": {"drop": ["ALL"], "add": ["SYS_ADMIN"]},
-                },
-                "readinessProbe": pods.http_probe("/health", "metrics"),
-                "livenessProbe": pods.http_probe("/health", "metrics", failures=6),
-                # DCGM starts its host engine first; on nodes with eight cards this takes a while.
-                "startupProbe": pods.http_probe("/health", "metrics", failures=30),
-                "volumeMounts": [
-                    {"name": "counters", "mountPath": "/etc/dcgm-exporter/observability", "readOnly": True},
-                    {"name": "pod-resources", "mountPath": "/var/lib/kubelet/pod-resources", "readOnly": True},
-                    {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 (a mount path in the pod)
-                ],
-            }
-        ],
-        "volumes": [
-            {"name": "counters", "configMap": {"name": f"{APP}-counters"}},
-            {"name": "pod-resources", "hostPath": {"path": "/var/lib/kubelet/pod-resources"}},
-            {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
+def endpoint(dcgm: DcgmSettings) -> dict[str, Any]:
+    """How the exporter is scraped: one `node` on every series, whatever the release calls its host label.
+
+    The workload's labels keep the prefix `exported_`: `namespace` and `pod` are those of the exporter.
+    """
+    return {
+        "interval": dcgm.interval,
+        "honorLabels": False,
+        "relabelings": NODE_LABEL,
+        "metricRelabelings": [
+            *(
+                {"sourceLabels": ["node", spelling], "regex": ";(.+)", "targetLabel": "node", "replacement": "$1"}
+                for spelling in HOST_LABELS
+            ),
+            # Without it, a release with the other spelling would begin every series anew.
+            {"action": "labeldrop", "regex": "|".join(HOST_LABELS)},
         ],
     }
-    return spec | ({"runtimeClassName": dcgm.runtime_class} if dcgm.runtime_class else {})
 
 
 class DcgmExporter(pulumi.ComponentResource):
@@ -92,23 +59,22 @@ class DcgmExporter(pulumi.ComponentResource):
         dcgm, namespace = settings.dcgm, settings.namespaces.agents
         deployed = dcgm.mode == "deploy"
         if deployed:
-            self._deploy(name, dcgm, namespace)
-        endpoint = {"interval": dcgm.interval, "relabelings": NODE_LABEL}
+            self._deploy(name, settings)
         if deployed:
             monitor = {
                 "selector": {"matchLabels": pods.selector(APP)},
                 "jobLabel": "app.kubernetes.io/name",
-                "podMetricsEndpoints": [{"port": "metrics", **endpoint}],
+                "podMetricsEndpoints": [{"port": "metrics", **endpoint(dcgm)}],
             }
         else:
             monitor = {
                 "namespaceSelector": {"matchNames": [dcgm.existing_namespace]},
                 "selector": {"matchLabels": dcgm.existing_labels},
                 "endpoints": [
-                    # The operator's Service names its port gpu-metrics; `job` is set so that rules find it.
                     {
-                        "port": "gpu-metrics",
-                        **endpoint,
+                        **endpoint(dcgm),
+                        "port": dcgm.existing_port,
+                        # Rules find the exporter by its job.
                         "relabelings": [*NODE_LABEL, {"targetLabel": "job", "replacement": APP}],
                     }
                 ],
@@ -117,15 +83,16 @@ class DcgmExporter(pulumi.ComponentResource):
         monitoring_object(f"{name}-monitor", kind, pods.metadata(APP, namespace), monitor, self, crds)
         self.register_outputs({})
 
-    def _deploy(self, name: str, dcgm: DcgmSettings, namespace: str) -> None:
+    def _deploy(self, name: str, settings: Settings) -> None:
+        namespace = settings.namespaces.agents
         child = pulumi.ResourceOptions(parent=self)
         meta = pods.metadata(APP, namespace)
-        counters = COUNTERS.read_text(encoding="utf-8")
+        content = counters(settings.dcgm)
         k8s.core.v1.ServiceAccount(f"{name}-account", metadata=meta, opts=child)
         k8s.core.v1.ConfigMap(
             f"{name}-counters",
             metadata=pods.metadata(APP, namespace, f"{APP}-counters"),
-            data={"counters.csv": counters},
+            data={"counters.csv": content},
             opts=child,
         )
         k8s.apps.v1.DaemonSet(
@@ -136,9 +103,9 @@ class DcgmExporter(pulumi.ComponentResource):
                 "template": {
                     "metadata": {
                         "labels": pods.labels(APP),
-                        "annotations": {"checksum/counters": pods.checksum(counters)},
+                        "annotations": {"checksum/counters": pods.checksum(content)},
                     },
-                    "spec": pod_spec(dcgm),
+                    "spec": pod_spec(APP, settings),
                 },
             },
             opts=child,

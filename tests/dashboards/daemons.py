@@ -52,18 +52,27 @@ def prometheus(programs: dict[str, Path], folder: Path, recorded: set[str]) -> I
     subprocess.run([str(part) for part in blocks], check=True, capture_output=True)
     rules = folder / "recording.yaml"
     rules.write_text(yaml.safe_dump({"groups": recording_groups()}))
+    with running_prometheus(programs["prometheus"], folder, {"rule_files": [str(rules)]}) as (server, alive):
+        wait("the recording rules", lambda: recorded <= set(server.get("/api/v1/label/__name__/values")), alive)
+        yield server, end
+
+
+@contextmanager
+def running_prometheus(
+    program: Path, folder: Path, configuration: dict[str, Any], *options: str
+) -> Iterator[tuple[Server, Callable[[], bool]]]:
+    """Prometheus over the blocks in `folder/tsdb`, when it is ready; and whether it still runs."""
     config = folder / "prometheus.yaml"
-    config.write_text(yaml.safe_dump({"rule_files": [str(rules)]}))
+    config.write_text(yaml.safe_dump(configuration))
     port = _free_port()
     command = [
-        *(programs["prometheus"], f"--config.file={config}", f"--storage.tsdb.path={folder / 'tsdb'}"),
-        *(f"--web.listen-address=127.0.0.1:{port}", "--storage.tsdb.retention.time=1d"),
+        *(program, f"--config.file={config}", f"--storage.tsdb.path={folder / 'tsdb'}"),
+        *(f"--web.listen-address=127.0.0.1:{port}", "--storage.tsdb.retention.time=60d", *options),
     ]
     with _running(command, folder / "prometheus.log") as alive:
         server = Server(port)
-        _wait("Prometheus", lambda: _answers(f"{server.url}/-/ready"), alive)
-        _wait("the recording rules", lambda: recorded <= set(server.get("/api/v1/label/__name__/values")), alive)
-        yield server, end
+        wait("Prometheus", lambda: _answers(f"{server.url}/-/ready"), alive)
+        yield server, alive
 
 
 @contextmanager
@@ -74,7 +83,7 @@ def loki(programs: dict[str, Path], folder: Path) -> Iterator[Server]:
     config.write_text(yaml.safe_dump(_loki_config(port, grpc, folder)))
     with _running([programs["loki"], f"-config.file={config}"], folder / "loki.log") as alive:
         server = Server(port)
-        _wait("Loki", lambda: _answers(f"{server.url}/ready"), alive)
+        wait("Loki", lambda: _answers(f"{server.url}/ready"), alive)
         _push(server)
         yield server
 
@@ -153,7 +162,7 @@ def _running(command: list[Any], log: Path) -> Iterator[Callable[[], bool]]:
         process.wait(timeout=60)
 
 
-def _wait(what: str, ready: Callable[[], bool], alive: Callable[[], bool]) -> None:
+def wait(what: str, ready: Callable[[], bool], alive: Callable[[], bool]) -> None:
     """Until `ready`. Raises `RuntimeError` when the program ends or the time is over."""
     limit = time.monotonic() + START_SECONDS
     while not ready():

@@ -11,7 +11,7 @@ MINUTES = 90
 UNITS = {"m": 60, "h": 3600, "d": 86400}
 _LINE = re.compile(r"(?P<name>[\w:]+)(?:\{(?P<labels>.*)\})? (?P<value>\S+)")
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
-_VALUE = re.compile(r"(?P<now>now[+-])?(?P<number>[\d.]+)(?P<unit>[mhd])?(?:\+(?P<step>[\d.]+))?")
+_VALUE = re.compile(r"(?P<now>now[+-])?(?P<number>[\d.]+)(?P<unit>[mhd])?(?:\+(?P<step>[\d.]+))?(?:~(?P<over>\d+)m)?")
 Labels = dict[str, str]
 Series = dict[tuple[str, tuple[tuple[str, str], ...]], str]
 
@@ -34,8 +34,9 @@ def openmetrics(series: Series, end: int) -> Iterator[str]:
     times = range(end - MINUTES * 60, end + 1, STEP)
     for (metric, labels), value in series.items():
         text = ",".join(f'{name}="{label}"' for name, label in labels)
-        for number, time in enumerate(times):
-            yield f"{metric}{{{text}}} {_sample(value, number, end)} {time}"
+        last = end - 60 * int(_match(value)["over"] or 0)
+        for number, time in enumerate(time for time in times if time <= last):
+            yield f"{metric}{{{text}}} {sample(value, number, end)} {time}"
     yield "# EOF"
 
 
@@ -55,10 +56,16 @@ def _parse(text: str) -> Iterator[tuple[str, Labels, str]]:
             yield match["name"], dict(zip(labels, values, strict=True)), match["value"]
 
 
-def _sample(value: str, number: int, end: int) -> float:
-    match = _VALUE.fullmatch(value)
-    assert match
+def sample(value: str, number: int, end: int) -> float:
+    """The value of a series at its sample of this number, `end` (Unix seconds) being now."""
+    match = _match(value)
     amount = float(match["number"]) * UNITS.get(match["unit"] or "", 1)
     if match["now"]:
         return end + amount if match["now"] == "now+" else end - amount
     return amount + number * float(match["step"] or 0)
+
+
+def _match(value: str) -> re.Match[str]:
+    match = _VALUE.fullmatch(value)
+    assert match
+    return match
