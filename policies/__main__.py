@@ -1,21 +1,51 @@
-"""The policy pack: `pulumi preview --policy-pack policies`. The rules are in policies/object_rules.py."""
+"""The policy pack: `pulumi preview --policy-pack policies`. The rules are in object_rules.py and pod_rules.py."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from object_rules import RULES, Object, Rule  # type: ignore[import-not-found, unused-ignore]
 from pulumi_policy import (  # type: ignore[import-not-found, unused-ignore]
     EnforcementLevel,
     PolicyPack,
     StackValidationPolicy,
 )
+from pulumi_policy.proxy import UnknownValueError  # type: ignore[import-not-found, unused-ignore]
+
+# The engine starts this folder as a program; the rules are a package, as the unit tests import it.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from policies.kinds import Object, Rule
+from policies.object_rules import RULES
 
 KUBERNETES = "kubernetes:"
 
 
+def known(value: Any) -> Any:
+    """What a preview knows of a value. A rule that meets an unknown one would not be run at all, for no resource."""
+    if isinstance(value, Mapping):
+        found = {}
+        for key in value:
+            try:
+                found[key] = known(value[key])
+            except UnknownValueError:
+                continue
+        return found
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        items = []
+        for index in range(len(value)):
+            try:
+                items.append(known(value[index]))
+            except UnknownValueError:
+                continue
+        return items
+    return value
+
+
 def objects(arguments: Any) -> list[Object]:
     """Kubernetes objects among the resources of a stack. A Patch is an object like any other."""
-    found = [resource.props for resource in arguments.resources if resource.resource_type.startswith(KUBERNETES)]
+    kubernetes = [resource for resource in arguments.resources if resource.resource_type.startswith(KUBERNETES)]
+    found = [known(resource.props) for resource in kubernetes]
     return [
         {**item, "kind": item["kind"].removesuffix("Patch")} for item in found if "kind" in item and "metadata" in item
     ]

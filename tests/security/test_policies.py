@@ -21,6 +21,9 @@ DEPLOYMENT: Object = {
         "template": {
             "metadata": {"labels": SELECTOR},
             "spec": {
+                "automountServiceAccountToken": False,
+                "priorityClassName": "observability",
+                "topologySpreadConstraints": [{"topologyKey": "kubernetes.io/hostname"}],
                 "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
                 "containers": [
                     {
@@ -60,6 +63,11 @@ GOOD = [DEPLOYMENT, BUDGET, STATEFUL, SERVICE, ROLE, CONFIG, NAMESPACE]
 
 def container(item: Object) -> dict[str, Any]:
     found: dict[str, Any] = item["spec"]["template"]["spec"]["containers"][0]
+    return found
+
+
+def pod_spec(item: Object) -> dict[str, Any]:
+    found: dict[str, Any] = item["spec"]["template"]["spec"]
     return found
 
 
@@ -104,6 +112,9 @@ BAD: list[tuple[str, Callable[[list[Object]], Any]]] = [
     ("narrow-roles", set_rule(resources=["secrets"])),
     ("restricted", set_security(readOnlyRootFilesystem=False)),
     ("restricted", set_security(allowPrivilegeEscalation=True)),
+    ("priorities", lambda items: pod_spec(items[0]).pop("priorityClassName")),
+    ("spread", lambda items: pod_spec(items[0]).pop("topologySpreadConstraints")),
+    ("tokens", lambda items: pod_spec(items[0]).pop("automountServiceAccountToken")),
     ("restricted", set_security(privileged=True)),
     ("restricted", set_security(capabilities={"drop": ["ALL"], "add": ["SYS_ADMIN"]})),
     ("restricted", set_security(runAsNonRoot=False)),

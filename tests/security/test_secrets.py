@@ -3,16 +3,13 @@
 import base64
 import functools
 import gzip
-import json
-import re
-import zlib
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from settings.reader import secret_keys
+from tests.security.canaries import hits, planted
 from tests.security.stacks import changed
 from tools.manifests import CHART, RELEASE, manifests, objects_of
 from tools.synth import ROOT, Program, stack_config, synthesize
@@ -29,41 +26,6 @@ STORAGE_KEYS = {
         },
     },
 }
-BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
-DEPTH = 4
-"""So often one encoding may lie within another."""
-
-
-def planted(name: str, _length: int = 0) -> str:
-    return f"planted-{name}-Zq7Xw9Kv3"
-
-
-def views(data: bytes, depth: int = DEPTH) -> Iterator[bytes]:
-    """The data itself, and whatever base64 and gzip within it unpack to."""
-    yield data
-    if depth == 0:
-        return
-    for start in (match.start() for match in re.finditer(b"\x1f\x8b\x08", data)):
-        try:
-            yield from views(zlib.decompressobj(31).decompress(data[start:]), depth - 1)
-        except zlib.error:
-            continue
-    for match in BASE64.finditer(data.decode("utf-8", "replace")):
-        text = match.group().replace("-", "+").replace("_", "/").rstrip("=")
-        # A text within a longer run starts at one of four places.
-        for shift in range(4):
-            part = text[shift:]
-            part = part[: len(part) - (len(part) % 4 == 1)]
-            unpacked = base64.b64decode(part + "=" * (-len(part) % 4))
-            if unpacked.startswith(b"\x1f\x8b") or b"planted-" in unpacked or unpacked.isascii():
-                yield from views(unpacked, depth - 1)
-
-
-def hits(value: Any, secrets: Mapping[str, str]) -> set[str]:
-    """Names of the secrets that the value carries in any of these forms."""
-    data = value if isinstance(value, bytes) else json.dumps(value, sort_keys=True).encode()
-    seen = b"\n".join(views(data))
-    return {name for name, secret in secrets.items() if secret.encode() in seen}
 
 
 def test_the_search_finds_each_form() -> None:

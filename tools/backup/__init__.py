@@ -1,0 +1,1 @@
+"""Backup and restore of the data of a stack: claims of Prometheus, Alertmanager and Loki, silences, the bucket."""
