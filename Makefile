@@ -89,17 +89,28 @@ diff: setup
 clusters: setup
 	@$(PYTHON) -m tools.clusters
 
-## new-cluster: write the stack file of a further cluster (NAME, DISTRIBUTION, CONTEXT; asks for what is not given)
+## new-cluster: write the stack file of a further cluster (NAME, DISTRIBUTION, CONTEXT, ENVIRONMENT; asks for what is missing)
 .PHONY: new-cluster
 new-cluster: setup
 	@$(PYTHON) -m tools.new_cluster $(if $(NAME),--name $(NAME)) $(if $(DISTRIBUTION),--distribution $(DISTRIBUTION)) \
-	  $(if $(CONTEXT),--context '$(CONTEXT)')
+	  $(if $(CONTEXT),--context '$(CONTEXT)') $(if $(ENVIRONMENT),--environment $(ENVIRONMENT))
 
 ## sizing: volumes and requests for NODES, PODS and LOGS (MiB/s), as a piece of a stack file
 .PHONY: sizing
 sizing: setup
 	@$(PYTHON) -m tools.sizing --nodes $(NODES) --pods $(PODS) --logs $(LOGS) $(if $(DAYS),--days $(DAYS)) \
 	  $(if $(LOG_DAYS),--log-days $(LOG_DAYS))
+
+## verify: is the deployed STACK whole: log agents, a line, rules, targets, dashboards, heartbeat
+.PHONY: verify
+verify: setup
+	@$(PYTHON) -m tools.verify --stack $(STACK)
+
+## backtest: how often ALERT would have fired on STACK over DAYS, as it is and at SET ("threshold=90% threshold=95%,for=15m")
+.PHONY: backtest
+backtest: setup
+	@$(PYTHON) -m tools.backtest --stack $(STACK) --alert '$(ALERT)' $(if $(SET),--set '$(SET)') $(if $(DAYS),--days $(DAYS)) \
+	  $(if $(filter command line,$(origin URL)),--url '$(URL)')
 
 ## logs: log lines of the local stack by QUERY, read through Loki's gateway
 .PHONY: logs
@@ -116,15 +127,15 @@ inbox: setup
 fire: setup
 	@$(PYTHON) -m tools.fire --stack $(STACK) $(ALERT)
 
-## faults: kill and starve the log pipeline, and count what is lost (FULL=1: the long form)
+## faults: kill and starve the log pipeline, and count what is lost (FULL=1: the long form; AGENT=alloy)
 .PHONY: faults
 faults: setup
-	@$(PYTHON) -m tools.faults $(if $(FULL),--full)
+	@$(PYTHON) -m tools.faults $(if $(FULL),--full) $(if $(AGENT),--agent $(AGENT))
 
 ## test: fast tests: settings, components, every alert by promtool
 .PHONY: test
 test: setup
-	@$(PYTHON) -m pytest -q -n 2 --dist loadgroup tests/unit tests/rules tests/security
+	@$(PYTHON) -m pytest -q -n 2 --dist loadgroup tests/unit tests/rules tests/security tests/state
 
 ## test-all: every tier; what the machine lacks is said aloud
 .PHONY: test-all
@@ -141,10 +152,37 @@ fuzz: setup
 bench-rules: setup
 	@$(PYTHON) -m bench.rule_cost
 
-## docs: write docs/settings.md and settings.schema.json from the settings models
+## bench-logs: MiB/s and lag of the log pipeline with all rules loaded, and a search of a word (OPTIONS="--minutes 2")
+.PHONY: bench-logs
+bench-logs: setup
+	@$(PYTHON) -m bench.log_pipeline $(OPTIONS)
+
+## pin-images: ask the registries for the digest of each image, and write images.lock (MOVED=1: take moved tags)
+.PHONY: pin-images
+pin-images: setup
+	@$(PYTHON) -m tools.pin_images $(if $(MOVED),--moved)
+
+## resources: write the list of every resource of the tracked stacks, for a release (tests/state compares with it)
+.PHONY: resources
+resources: setup
+	@$(PYTHON) -m tools.resources
+
+## backup: the data of STACK into the new folder TO, while everything runs (BUCKET=no: without Loki's bucket)
+.PHONY: backup
+backup: setup
+	@$(PYTHON) -m tools.backup save --stack $(STACK) --folder '$(TO)' $(if $(filter no,$(BUCKET)),--no-bucket)
+
+## restore: put the backup in FROM in the place of the data of STACK, after a confirmation
+.PHONY: restore
+restore: setup
+	@$(PYTHON) -m tools.backup restore --stack $(STACK) --folder '$(FROM)' $(if $(YES),--yes) \
+	  $(if $(filter no,$(BUCKET)),--no-bucket)
+
+## docs: write docs/settings.md and settings.schema.json from the settings models, docs/routes.md from the rules
 .PHONY: docs
 docs: setup
 	@$(PYTHON) -m tools.settings_docs
+	@$(PYTHON) -m tools.routes --page
 
 ## lint: ruff and mypy
 .PHONY: lint

@@ -1,10 +1,11 @@
-"""Times the life of stack dev under the real engine against the obvious program, paired in one run.
+"""Times the life of whole stacks under the real engine against the obvious program and helm, paired in one run.
 
 The obvious program is what a newcomer writes: kube-prometheus-stack with its CRDs as one `helm.v4.Chart`, nothing else.
-Both run on the same local control plane with fake nodes, one after the other, ROUNDS times; the engine's floor (five
-small resources) is timed beside them. Quote the ratios: machines differ and are noisy.
+The floor is five small resources. All run on the same local control plane with fake nodes, one after the other, ROUNDS
+times. Quote the ratios: machines differ and are noisy. With --out the figures are written after each life: a run that
+is stopped keeps what it has.
 
-    python -m bench.engine_speed [--rounds N] [--out FILE]
+    python -m bench.engine_speed [--rounds N] [--stacks dev prod] [--without obvious] [--out FILE]
 """
 
 import argparse
@@ -13,132 +14,103 @@ import os
 import platform
 import statistics
 import tempfile
-import time
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from bench.subjects import FLOOR, OBVIOUS, STEPS, Helm, Ours, Plain, Subject
 from tools import charts, cluster, engine
-from tools.console import UserError, run
+from tools.cluster import Cluster
+from tools.console import UserError, run, say
 from tools.engine import Engine, LocalStack
-from tools.synth import ROOT
 from tools.up import why_no_engine
 
-STEPS = ("first preview", "up", "no-op preview", "destroy")
-OBVIOUS = """
-import pulumi, pulumi_kubernetes as k8s
-provider = k8s.Provider("cluster", kubeconfig={kubeconfig!r})
-opts = pulumi.ResourceOptions(provider=provider)
-namespace = k8s.core.v1.Namespace("obvious", metadata={{"name": "obvious"}}, opts=opts)
-values = {{"prometheusOperator": {{"admissionWebhooks": {{"enabled": False}}, "tls": {{"enabled": False}}}},
-          "grafana": {{"adminPassword": "bench-only"}}}}
-k8s.helm.v4.Chart("kps", chart={chart!r}, namespace="obvious", values=values,
-                  opts=pulumi.ResourceOptions(provider=provider, depends_on=[namespace]))
-"""
-FLOOR = """
-import pulumi, pulumi_kubernetes as k8s
-provider = k8s.Provider("cluster", kubeconfig={kubeconfig!r})
-for index in range(5):
-    k8s.core.v1.ConfigMap(f"floor-{{index}}", metadata={{"name": f"floor-{{index}}", "namespace": "default"}},
-                          data={{"a": "b"}}, opts=pulumi.ResourceOptions(provider=provider))
-"""
+GOALS = {"first preview": 6.0, "up": 25.0, "no-op preview": 6.0}
+"""Seconds of stack dev on two cores."""
+RATIO = 4.0
+"""How many times slower the obvious program is, in each step."""
+RESOURCES = 200
+"""Of the largest stack: so that the seconds are not those of a small one."""
 
 
-@dataclass
-class Subject:
-    """A program under the clock: how its CLI is called, and the seconds of each step by round."""
-
-    name: str
-    engine: Engine
-    arguments: list[str]
-    stack_arguments: list[str]
-    """Arguments of `stack` commands, which know no --config-file."""
-    environment: dict[str, str]
-    seconds: dict[str, list[float]] = field(default_factory=dict)
-    resources: int = 0
-
-    def timed(self, step: str, *command: str) -> None:
-        """Run one step and write its time down."""
-        started = time.monotonic()
-        self.engine.run([*command, *self.arguments], self.environment, quiet=True)
-        self.seconds.setdefault(step, []).append(time.monotonic() - started)
-
-    def life(self) -> None:
-        """First preview, up, no-op preview that must be clean, destroy."""
-        self.timed("first preview", "preview")
-        self.timed("up", "up", "--yes", "--skip-preview")
-        exported = json.loads(self.engine.run(["stack", "export", *self.stack_arguments], self.environment, quiet=True))
-        self.resources = len(exported["deployment"]["resources"])
-        self.timed("no-op preview", "preview", "--expect-no-changes")
-        self.timed("destroy", "destroy", "--yes", "--skip-preview")
+def subjects(found: Engine, local: Cluster, folder: Path, stacks: list[str], without: list[str]) -> list[Subject]:
+    """All that are to be timed, in their order."""
+    kubeconfig, chart = str(local.kubeconfig), str(charts.chart("kube-prometheus-stack"))
+    made: list[Subject] = [
+        Ours(LocalStack(found, stack, folder / f"ours-{stack}"), local, f"stack {stack}") for stack in stacks
+    ]
+    made.append(Plain("floor", FLOOR.format(kubeconfig=kubeconfig), found, local, folder / "floor"))
+    made.append(Helm(local, folder / "helm"))
+    program = OBVIOUS.format(kubeconfig=kubeconfig, chart=chart)
+    made.append(Plain("obvious", program, found, local, folder / "obvious"))
+    return [subject for subject in made if subject.name.split()[0] not in without]
 
 
-def plain_subject(name: str, program: str, found: Engine, folder: Path) -> Subject:
-    """A subject of a program text in a folder of its own."""
-    project = folder / name
-    project.mkdir()
-    (project / "__main__.py").write_text(program)
-    options = f"{{virtualenv: {ROOT / '.venv'}}}"
-    (project / "Pulumi.yaml").write_text(f"name: {name}\nruntime: {{name: python, options: {options}}}\n")
-    (project / "state").mkdir()
-    environment = {
-        "PULUMI_BACKEND_URL": f"file://{project / 'state'}",
-        "PULUMI_CONFIG_PASSPHRASE": "bench-only",
-    }
-    arguments = ["--cwd", str(project), "--stack", "bench"]
-    found.run(["stack", "init", "bench", "--cwd", str(project)], environment, quiet=True)
-    return Subject(name, found, arguments, arguments, environment)
-
-
-def measure(rounds: int) -> list[Subject]:
+def measure(rounds: int, stacks: list[str], without: list[str], out: Path | None) -> list[Subject]:
     """All subjects after their rounds. Raises UserError where there is no engine."""
     reason, found = why_no_engine(), engine.find()
     if reason or isinstance(found, str):
         raise UserError(f"nothing to measure: {reason or found}")
     with tempfile.TemporaryDirectory() as name, cluster.fake(Path(name)) as local:
-        folder, kubeconfig = Path(name), str(local.kubeconfig)
-        ours = LocalStack(found, "dev", folder / "ours")
-        ours.prepare(local.kubeconfig, "http://127.0.0.1:9/{}".format)
-        options = ["--stack", "dev", "--config-file", str(ours.config_file)]
-        chart = str(charts.chart("kube-prometheus-stack"))
-        subjects = [
-            Subject(
-                "whole stack dev", found, options, ["--stack", "dev", "--cwd", str(ours.folder)], ours.environment()
-            ),
-            plain_subject("obvious", OBVIOUS.format(kubeconfig=kubeconfig, chart=chart), found, folder),
-            plain_subject("floor", FLOOR.format(kubeconfig=kubeconfig), found, folder),
-        ]
-        for _ in range(rounds):
-            for subject in subjects:
-                subject.life()
-                # The CRDs of ours outlive destroy; without this the obvious program would fail on them.
-                local.kubectl("delete", "crd", "--all", "--wait=true")
-        return subjects
+        chosen = subjects(found, local, Path(name), stacks, without)
+        for number in range(1, rounds + 1):
+            for subject in chosen:
+                try:
+                    subject.life()
+                except UserError as error:
+                    # One that fails must not cost the figures of the others.
+                    say(f"round {number}, {subject.name}: {error}")
+                subject.clear()
+                words = ", ".join(f"{step} {values[-1]:.1f}" for step, values in subject.times.seconds.items())
+                say(f"round {number}, {subject.name}: {words or 'no figure'} (load {os.getloadavg()[0]:.1f})")
+                if out:
+                    out.write_text(json.dumps(figures(chosen, number), indent=1))
+    return chosen
 
 
-def main() -> None:
-    """Print the table; write the figures with their conditions where asked."""
+def figures(chosen: list[Subject], rounds: int) -> dict[str, object]:
+    """All figures with their conditions."""
+    machine = f"{os.cpu_count()} cores, {platform.machine()}, load {os.getloadavg()[0]:.1f}, {rounds} rounds"
+    seconds = {subject.name: subject.times.seconds for subject in chosen}
+    return {"conditions": machine, "seconds": seconds, "resources": {s.name: s.times.resources for s in chosen}}
+
+
+def show(chosen: list[Subject], rounds: int) -> bool:
+    """Print the table with the ratios; whether the goals are met, as far as they were measured."""
+    table = Table("program", "resources", *STEPS, title="seconds, median of the rounds")
+    medians = {
+        subject.name: {step: statistics.median(values) for step, values in subject.times.seconds.items()}
+        for subject in chosen
+    }
+    for subject in chosen:
+        values = medians[subject.name]
+        cells = [f"{values[step]:.1f}" if step in values else "" for step in STEPS]
+        table.add_row(subject.name, str(subject.times.resources), *cells)
+    met = max((subject.times.resources for subject in chosen if isinstance(subject, Ours)), default=0) >= RESOURCES
+    for ours in (subject for subject in chosen if isinstance(subject, Ours)):
+        mine = medians[ours.name]
+        for other in (subject for subject in chosen if not isinstance(subject, Ours)):
+            theirs = medians[other.name]
+            ratios = {step: theirs[step] / mine[step] for step in STEPS if step in theirs and step in mine}
+            table.add_row(f"{other.name} / {ours.name}", "", *(f"{ratios.get(s, float('nan')):.2f}" for s in STEPS))
+            met &= other.name != "obvious" or all(ratio >= RATIO for ratio in ratios.values())
+        if ours.stack.stack == "dev":
+            met &= all(mine.get(step, float("inf")) <= goal for step, goal in GOALS.items())
+    Console(width=140).print(table, figures(chosen, rounds)["conditions"])
+    return met
+
+
+def main() -> int:
+    """Print the table; write the figures where asked; 1 where a goal is missed."""
     parser = argparse.ArgumentParser(prog="python -m bench.engine_speed", description=__doc__)
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--out", type=Path, help="write the figures as JSON")
+    parser.add_argument("--stacks", nargs="+", default=["dev", "prod"])
+    parser.add_argument("--without", nargs="+", default=[], choices=["floor", "helm", "obvious"])
+    parser.add_argument("--out", type=Path, help="write the figures as JSON, after each step")
     arguments = parser.parse_args()
-    subjects = measure(arguments.rounds)
-    table = Table("program", "resources", *STEPS, title="seconds, median of the rounds")
-    medians = {s.name: {step: statistics.median(s.seconds[step]) for step in STEPS} for s in subjects}
-    for subject in subjects:
-        values = medians[subject.name]
-        table.add_row(subject.name, str(subject.resources), *(f"{values[step]:.1f}" for step in STEPS))
-    ratios = {step: medians["obvious"][step] / medians["whole stack dev"][step] for step in STEPS}
-    table.add_row("obvious / ours", "", *(f"{ratios[step]:.1f}" for step in STEPS))
-    conditions = (
-        f"{os.cpu_count()} cores, {platform.machine()}, load {os.getloadavg()[0]:.1f}, {arguments.rounds} rounds"
-    )
-    Console(width=120).print(table, conditions)
-    if arguments.out:
-        figures = {"conditions": conditions, "seconds": {s.name: s.seconds for s in subjects}, "ratios": ratios}
-        arguments.out.write_text(json.dumps(figures, indent=1))
+    chosen = measure(arguments.rounds, arguments.stacks, arguments.without, arguments.out)
+    return 0 if show(chosen, arguments.rounds) else 1
 
 
 if __name__ == "__main__":

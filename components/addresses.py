@@ -8,20 +8,31 @@ PROMETHEUS = f"{CHART}-prometheus"
 GRAFANA = f"{CHART}-grafana"
 ALERTMANAGER = "alertmanager"
 BLACKBOX = "blackbox-exporter"
+HUB = "hub-prometheus"
+"""The Prometheus that other clusters write to. Its name makes the alerts on every Prometheus hold for it as well."""
 LOKI = "loki"
 LOKI_GATEWAY = "loki-gateway"
+MINIO = "minio"
 
 ALERTMANAGER_PORT = 9093
 BLACKBOX_PORT = 9115
 GATEWAY_PORT = 8080
 GRAFANA_PORT = 80
 LOKI_PORT = 3100
+LOKI_GRPC_PORT = 9095
+MINIO_PORT = 9000
 PROMETHEUS_PORT = 9090
 
 
 def service(name: str, namespace: str, port: int) -> str:
     """URL of a Service."""
     return f"http://{name}.{namespace}.svc.cluster.local:{port}"
+
+
+def loki_part(part: str, settings: Settings) -> str:
+    """URL of a part of Loki, such as `distributor`; of the one Service where all parts are one program."""
+    name = f"{LOKI}-{part}" if settings.loki.distributed else LOKI
+    return service(name, settings.namespaces.main, LOKI_PORT)
 
 
 def alertmanager_replicas(settings: Settings) -> list[str]:

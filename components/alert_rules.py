@@ -10,6 +10,10 @@ from components.rule_files import RuleFile, Selection
 from settings import Settings
 
 APP = "alert-rules"
+EVALUATOR = "observability/evaluator"
+"""Label of rules that are for one Prometheus alone: it takes only these, the cluster's own takes all others."""
+HUB = "hub"
+"""That Prometheus, its rule file and the component of its alerts."""
 
 
 def config_map_name(evaluator: str, file: RuleFile) -> str:
@@ -48,10 +52,13 @@ class AlertRules(pulumi.ComponentResource):
                     opts=pulumi.ResourceOptions(parent=self),
                 )
                 if evaluator == "prometheus":
+                    meta = pods.metadata(APP, namespace, file.name)
+                    if file.name == HUB:
+                        meta["labels"] = {**meta["labels"], EVALUATOR: HUB}
                     monitoring_object(
                         f"{name}-rule-{file.name}",
                         "PrometheusRule",
-                        pods.metadata(APP, namespace, file.name),
+                        meta,
                         {"groups": file.groups},
                         self,
                         crds,

@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from components import addresses, pods
-from components.loki_gateway import CREDENTIALS, USERNAME
+from components import addresses, flux_state, grafana_values, images, pods, remote_write
+from components.alert_rules import EVALUATOR, HUB
 from components.monitors import NODE_LABEL
 from components.running import scraped_parts
 from components.versions import IMAGES
 from settings import Settings
-from settings.cluster import Distribution
+from settings.cluster import Distribution, Software
 
-GRAFANA_SECRET = "grafana-admin"  # noqa: S105 (a Secret's name)
+PROMETHEUS_USER = 1000
 
 # Groups of the chart that hold alerts. Ours replace them (rules/overlap.yaml); its recording rules stay on.
 ALERT_GROUPS = (
@@ -46,16 +46,18 @@ def values(settings: Settings) -> dict[str, Any]:
         "defaultRules": {"rules": dict.fromkeys(ALERT_GROUPS, False)},
         "prometheus": prometheus(settings),
         "prometheusOperator": operator(settings),
-        "grafana": grafana(settings),
+        "grafana": grafana_values.grafana(settings),
         "kubeStateMetrics": {"enabled": True},
         "kube-state-metrics": {
-            "image": {"tag": IMAGES["kube-state-metrics"].tag},
+            "image": {"tag": IMAGES["kube-state-metrics"].tag, "sha": images.digest("kube-state-metrics", settings)},
             "service": NO_WAIT,
+            "priorityClassName": pods.PRIORITY_CLASS,
             # No rule asks for Secrets, so it need not read them.
             "collectorsExclude": ["secrets"],
             # The name of a slice's Service is only in a label of the slice.
             "metricLabelsAllowlist": ["endpointslices=[kubernetes.io/service-name]"],
             "resources": {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}},
+            **_flux_objects(settings),
         },
         "nodeExporter": {"enabled": True},
         "prometheus-node-exporter": node_exporter(settings),
@@ -78,7 +80,7 @@ def prometheus(settings: Settings) -> dict[str, Any]:
         False,
     )
     spec: dict[str, Any] = {
-        "image": _image("prometheus"),
+        "image": _image("prometheus", settings),
         "replicas": chosen.replicas,
         "retention": chosen.retention,
         "retentionSize": chosen.retention_size,
@@ -99,15 +101,21 @@ def prometheus(settings: Settings) -> dict[str, Any]:
         # Replaying a long WAL is slow; the operator's default would kill it after 15 minutes, to begin anew. Its own
         # setting for that asks but once a minute, and until then no request comes in: hence a probe of ours, one hour.
         "containers": [{"name": "prometheus", "startupProbe": {"periodSeconds": 5, "failureThreshold": 720}}],
-        "remoteWrite": [{"url": target.url, "name": target.name} for target in chosen.remote_write],
+        "remoteWrite": remote_write.specs(settings),
         "resources": chosen.resources.manifest(),
         "storageSpec": {"volumeClaimTemplate": {"spec": claim}},
         "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"},
-        "securityContext": pods.restricted_pod(1000),
+        "securityContext": pods.restricted_pod(PROMETHEUS_USER),
+        "priorityClassName": pods.PRIORITY_CLASS,
+        "topologySpreadConstraints": pods.spread("prometheus"),
         **everything,
     }
     if chosen.external_url:
         spec["externalUrl"] = chosen.external_url
+    if settings.hub.enabled:
+        # Rules of the hub are for the other Prometheus (components/hub.py).
+        of_hub = {"key": EVALUATOR, "operator": "NotIn", "values": [HUB]}
+        spec["ruleSelector"] = {"matchExpressions": [of_hub]}
     return {
         "service": NO_WAIT,
         "podDisruptionBudget": {"enabled": chosen.replicas > 1},
@@ -123,83 +131,14 @@ def operator(settings: Settings) -> dict[str, Any]:
         **fake,
         "admissionWebhooks": {"enabled": False},
         "tls": {"enabled": False},
-        "image": _image("prometheus-operator"),
+        "image": _image("prometheus-operator", settings),
         "prometheusConfigReloader": {
-            "image": _image("prometheus-config-reloader"),
+            "image": _image("prometheus-config-reloader", settings),
             "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "64Mi"}},
         },
         "service": NO_WAIT,
+        "priorityClassName": pods.PRIORITY_CLASS,
         "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}},
-    }
-
-
-def grafana(settings: Settings) -> dict[str, Any]:
-    """Grafana with datasources of fixed uid and dashboards by sidecar label."""
-    chosen, namespace = settings.grafana, settings.namespaces.main
-    if not chosen.enabled:
-        return {"enabled": False, "forceDeployDashboards": False}
-    loki = addresses.service(addresses.LOKI_GATEWAY, namespace, addresses.GATEWAY_PORT)
-    ini: dict[str, Any] = {
-        "analytics": {"reporting_enabled": False, "check_for_updates": False, "check_for_plugin_updates": False},
-        "auth.anonymous": {"enabled": False},
-        "users": {"allow_sign_up": False},
-        # Alerts live in rule files; a second place for them would be a place to forget.
-        "unified_alerting": {"enabled": False},
-    }
-    if chosen.external_url:
-        ini["server"] = {"root_url": chosen.external_url}
-    return {
-        "enabled": True,
-        "image": {"tag": IMAGES["grafana"].tag},
-        "admin": {"existingSecret": GRAFANA_SECRET, "userKey": "admin-user", "passwordKey": "admin-password"},
-        "initChownData": {"enabled": False},
-        "containerSecurityContext": {"readOnlyRootFilesystem": True},
-        # Sockets of its plugins.
-        "extraEmptyDirMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 (a mount path in the pod)
-        "defaultDashboardsEnabled": chosen.default_dashboards,
-        "defaultDashboardsEditable": False,
-        "service": NO_WAIT,
-        "resources": chosen.resources.manifest(),
-        "grafana.ini": ini,
-        # Grafana fills $LOKI_PASSWORD into the datasource file when it reads it.
-        "envValueFrom": {"LOKI_PASSWORD": {"secretKeyRef": {"name": CREDENTIALS, "key": "password"}}},
-        "sidecar": {
-            "image": {"tag": IMAGES["k8s-sidecar"].tag},
-            "resources": {"requests": {"cpu": "10m", "memory": "96Mi"}, "limits": {"memory": "256Mi"}},
-            "dashboards": {
-                "enabled": True,
-                "resource": "configmap",
-                "label": "grafana_dashboard",
-                "labelValue": "1",
-                "folderAnnotation": "grafana_folder",
-                "searchNamespace": "ALL",
-                "provider": {"foldersFromFilesStructure": True, "allowUiUpdates": False},
-            },
-            "datasources": {"resource": "configmap", "alertmanager": {"enabled": False}},
-        },
-        "additionalDataSources": [
-            {
-                "name": "Loki",
-                "type": "loki",
-                "uid": "loki",
-                "access": "proxy",
-                "url": loki,
-                "basicAuth": True,
-                "basicAuthUser": USERNAME,
-                "secureJsonData": {"basicAuthPassword": "$LOKI_PASSWORD"},
-                "jsonData": {"timeout": 60, "maxLines": 1000},
-                "editable": False,
-            },
-            {
-                "name": "Alertmanager",
-                "type": "alertmanager",
-                "uid": "alertmanager",
-                "access": "proxy",
-                "url": addresses.service(addresses.ALERTMANAGER, namespace, addresses.ALERTMANAGER_PORT),
-                "jsonData": {"implementation": "prometheus", "handleGrafanaManagedAlerts": False},
-                "editable": False,
-            },
-        ],
     }
 
 
@@ -207,8 +146,13 @@ def node_exporter(settings: Settings) -> dict[str, Any]:
     """node-exporter: it reads the host, hence the privileged namespace."""
     return {
         "namespaceOverride": settings.namespaces.agents,
-        "image": {"tag": IMAGES["node-exporter"].tag, "distroless": False},
+        "image": {
+            "tag": IMAGES["node-exporter"].tag,
+            "distroless": False,
+            "digest": images.digest("node-exporter", settings),
+        },
         "service": NO_WAIT,
+        "priorityClassName": pods.NODE_PRIORITY_CLASS,
         "prometheus": {"monitor": {"relabelings": NODE_LABEL}},
         "resources": {"requests": {"cpu": "20m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},
     }
@@ -230,6 +174,21 @@ def control_plane(settings: Settings) -> dict[str, Any]:
     return targets
 
 
-def _image(name: str) -> dict[str, str]:
+def _flux_objects(settings: Settings) -> dict[str, Any]:
+    if Software.FLUX not in settings.cluster.runs or not settings.flux.monitor:
+        return {}
+    return {
+        "customResourceState": {"enabled": True, "config": flux_state.custom_resource_state()},
+        "rbac": {"extraRules": flux_state.rules()},
+    }
+
+
+def _image(name: str, settings: Settings) -> dict[str, str]:
     registry, _, repository = IMAGES[name].repository.partition("/")
-    return {"registry": registry, "repository": repository, "tag": IMAGES[name].tag}
+    return {
+        "registry": registry,
+        "repository": repository,
+        "tag": IMAGES[name].tag,
+        # Not of every chart: kube-state-metrics' and node-exporter's want the whole digest.
+        "sha": images.sha(name, settings),
+    }

@@ -6,11 +6,21 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
-from components import addresses, dcgm_exporter, event_exporter, event_exporter_config, loki_config, silences
+from components import (
+    addresses,
+    cloudflare_tunnel,
+    dcgm_exporter,
+    dcgm_pod,
+    event_exporter,
+    event_exporter_config,
+    exporter_pods,
+    loki_config,
+    silences,
+)
 from settings import Settings
 from settings.channels import Email
 from settings.cluster import ControlPlane, Software
-from settings.logs import S3, Filesystem
+from settings.logs import S3, Filesystem, MinIO
 
 API_SERVER_PORTS = (443, 6443)
 """Of the API server's Service and of its own endpoints: plugins differ in which of them a policy sees."""
@@ -74,15 +84,19 @@ SILENCES = App(silences.APP)
 BLACKBOX = App(addresses.BLACKBOX)
 GATEWAY = App(addresses.LOKI_GATEWAY)
 LOKI = App(addresses.LOKI)
+MINIO = App(addresses.MINIO)
 GRAFANA = App("grafana")
 KUBE_STATE_METRICS = App("kube-state-metrics")
 OPERATOR = App("kube-prometheus-stack-prometheus-operator")
 EVENT_EXPORTER = App(event_exporter_config.APP)
+TUNNEL = App(cloudflare_tunnel.APP)
 DCGM = App(dcgm_exporter.APP, agents=True)
 LOG_AGENT_PORTS = {"promtail": 9080, "alloy": 12345}
 GRAFANA_PORT = 3000
 RELOADER_PORT = 8080
 MESH_PORT = 9094
+TUNNEL_EDGE_PORT = 7844
+"""Of Cloudflare's edge: QUIC, and HTTP/2 where UDP is closed."""
 
 
 def flows(settings: Settings) -> list[Flow]:
@@ -114,8 +128,11 @@ def _metrics(settings: Settings) -> Iterator[Flow]:
         (log_agent(settings), LOG_AGENT_PORTS[settings.log_agent.program]),
     ]
     scraped += [(GRAFANA, GRAFANA_PORT)] if settings.grafana.enabled else []
-    scraped += [(DCGM, dcgm_exporter.PORT)] if settings.dcgm.mode == "deploy" else []
+    scraped += [(DCGM, dcgm_pod.PORT)] if settings.dcgm.mode == "deploy" else []
     scraped += [(EVENT_EXPORTER, event_exporter.PORT)] if settings.events.mode == "deploy" else []
+    scraped += [(TUNNEL, cloudflare_tunnel.PORT)] if settings.cloudflare_tunnel.mode == "deploy" else []
+    for exported in exporter_pods.instances(settings):
+        scraped.append((App(exported.exporter), exporter_pods.PORTS[exported.exporter]))
     also = {ALERTMANAGER: "alerts, and metrics", BLACKBOX: "probes, and metrics"}
     for app, port in scraped:
         yield Flow(PROMETHEUS, app, port, also.get(app, "metrics"))
@@ -132,6 +149,8 @@ def _metrics(settings: Settings) -> Iterator[Flow]:
     for probe in settings.blackbox.probes.values():
         if probe.prober:
             yield Flow(PROMETHEUS, Outside(), _port(probe.prober), "probes by a prober elsewhere")
+    for exported in exporter_pods.instances(settings):
+        yield Flow(App(exported.exporter), Outside(), int(exported.address.rpartition(":")[2]), "what it measures")
     yield Flow(BLACKBOX, Outside(), None, "probes: targets may be anywhere, on any port, and ping has none")
     for app, port in (
         (PROMETHEUS, addresses.PROMETHEUS_PORT),
@@ -175,9 +194,14 @@ def _logs(settings: Settings) -> Iterator[Flow]:
         yield Flow(EVENT_EXPORTER, GATEWAY, addresses.GATEWAY_PORT, "events of Kubernetes as lines")
     yield Flow(GATEWAY, LOKI, addresses.LOKI_PORT, "log lines and queries")
     yield Flow(LOKI, PROMETHEUS, addresses.PROMETHEUS_PORT, "recordings of Loki's ruler, by remote write")
-    for port in (loki_config.GRPC_PORT, loki_config.GOSSIP_PORT):
+    for port in (addresses.LOKI_GRPC_PORT, loki_config.GOSSIP_PORT):
         yield Flow(LOKI, LOKI, port, "replicas: queries and ring")
-    if not isinstance(loki.storage, Filesystem):
+    if loki.distributed:
+        yield Flow(LOKI, LOKI, addresses.LOKI_PORT, "parts: new lines, from querier to query frontend")
+    if isinstance(loki.storage, MinIO):
+        yield Flow(LOKI, MINIO, addresses.MINIO_PORT, "object storage")
+        yield Flow(PROMETHEUS, MINIO, addresses.MINIO_PORT, "metrics")
+    elif not isinstance(loki.storage, Filesystem):
         endpoint = loki.storage.endpoint if isinstance(loki.storage, S3) else None
         for port in sorted({443, _port(endpoint) if endpoint else 443}):
             yield Flow(LOKI, Outside(), port, "object storage, and the token service of a cloud identity")
@@ -191,6 +215,15 @@ def _people(settings: Settings) -> Iterator[Flow]:
         for app, port in (*pages, (GATEWAY, addresses.GATEWAY_PORT)):
             yield Flow(GRAFANA, app, port, "datasources")
         pages.append((GRAFANA, GRAFANA_PORT))
+        if oidc := settings.grafana.oidc:
+            for port in sorted({_port(oidc.token_url), _port(oidc.api_url)}):
+                yield Flow(GRAFANA, Outside(), port, "single sign-on")
+    if settings.cloudflare_tunnel.mode == "deploy":
+        for app, port in pages:
+            if app.name in settings.cloudflare_tunnel.opens:
+                yield Flow(TUNNEL, app, port, "people, by the Cloudflare tunnel")
+        for protocol in ("TCP", "UDP"):
+            yield Flow(TUNNEL, Outside(), TUNNEL_EDGE_PORT, "the tunnel itself", protocol)
     for namespace in settings.security.ingress_namespaces:
         for app, port in pages:
             yield Flow(Namespace(namespace), app, port, "people, by an ingress controller")

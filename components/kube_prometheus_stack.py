@@ -1,5 +1,6 @@
 """The official kube-prometheus-stack chart: operator, Prometheus, kube-state-metrics, node-exporter, Grafana."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +8,11 @@ import pulumi
 import pulumi_kubernetes as k8s
 import pulumi_random as random
 
-from components import addresses, chart_values, pods
+from components import addresses, chart_values, grafana_values, pods, remote_write
 from components.versions import CHARTS
 from settings import Settings, SettingsError
 from settings.metrics import ChartSettings
+from settings.reader import secret_keys
 
 
 def source(chart: str, settings: ChartSettings) -> dict[str, Any]:
@@ -70,6 +72,7 @@ class KubePrometheusStack(pulumi.ComponentResource):
         name: str,
         *,
         settings: Settings,
+        secrets: Mapping[str, pulumi.Output[str]],
         crds: pulumi.Resource,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -80,8 +83,29 @@ class KubePrometheusStack(pulumi.ComponentResource):
             password = random.RandomPassword(f"{name}-grafana-password", length=32, special=False, opts=child)
             k8s.core.v1.Secret(
                 f"{name}-grafana-admin",
-                metadata=pods.metadata("grafana", namespace, chart_values.GRAFANA_SECRET),
+                metadata=pods.metadata("grafana", namespace, grafana_values.SECRET),
                 string_data={"admin-user": "admin", "admin-password": password.result},
+                opts=child,
+            )
+            k8s.rbac.v1.ClusterRole(
+                f"{name}-grafana-role",
+                metadata=pods.metadata("grafana", name=grafana_values.ROLE),
+                rules=[{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list", "watch"]}],
+                opts=child,
+            )
+            if settings.grafana.oidc:
+                k8s.core.v1.Secret(
+                    f"{name}-grafana-oidc",
+                    metadata=pods.metadata("grafana", namespace, grafana_values.OIDC_SECRET),
+                    string_data={grafana_values.OIDC_KEY: secrets[settings.grafana.oidc.client_secret_secret]},
+                    opts=child,
+                )
+        keys = secret_keys(settings.prometheus)
+        if keys:
+            k8s.core.v1.Secret(
+                f"{name}-remote-write",
+                metadata=pods.metadata("prometheus", namespace, remote_write.SECRET),
+                string_data={**{key: secrets[key] for key in keys}, **remote_write.usernames(settings)},
                 opts=child,
             )
         # One unknown argument would empty the chart's preview: every argument is a literal.
@@ -94,4 +118,4 @@ class KubePrometheusStack(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=[crds]),
             **source("kube-prometheus-stack", settings.kube_prometheus_stack.chart),
         )
-        self.register_outputs({"grafanaSecret": chart_values.GRAFANA_SECRET})
+        self.register_outputs({"grafanaSecret": grafana_values.SECRET})

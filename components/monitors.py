@@ -8,6 +8,8 @@ import pulumi_kubernetes as k8s
 from components import pods
 
 GROUP_VERSION = "monitoring.coreos.com/v1"
+YOUNGER = {"ScrapeConfig": "monitoring.coreos.com/v1alpha1"}
+"""Kinds that the operator does not yet serve as v1."""
 # The `release` label of the chart: a Prometheus that selects by it (the chart's own default) finds our objects too.
 RELEASE = {"release": "kube-prometheus-stack"}
 
@@ -23,7 +25,7 @@ def monitoring_object(
     """An object of the operator's kinds, made after its CRD. Fixed names need delete before replace."""
     return k8s.apiextensions.CustomResource(
         name,
-        api_version=GROUP_VERSION,
+        api_version=YOUNGER.get(kind, GROUP_VERSION),
         kind=kind,
         metadata={**metadata, "labels": {**metadata["labels"], **RELEASE}},
         spec=spec,
@@ -32,13 +34,19 @@ def monitoring_object(
 
 
 def service_monitor(
-    name: str, app: str, namespace: str, port: str, parent: pulumi.Resource, crds: pulumi.Resource
+    name: str,
+    app: str,
+    namespace: str,
+    port: str,
+    parent: pulumi.Resource,
+    crds: pulumi.Resource,
+    path: str | None = None,
 ) -> None:
     """Scrape the Service of `app`; the `job` of its series is the app's name."""
     spec = {
         "jobLabel": "app.kubernetes.io/name",
         "selector": {"matchLabels": pods.selector(app)},
-        "endpoints": [{"port": port}],
+        "endpoints": [{"port": port, "path": path} if path else {"port": port}],
     }
     monitoring_object(name, "ServiceMonitor", pods.metadata(app, namespace), spec, parent, crds)
 

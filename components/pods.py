@@ -5,6 +5,10 @@ import json
 from typing import Any
 
 PART_OF = "observability"
+PRIORITY_CLASS = "observability"
+"""Of every pod that is no agent of a node: evicted after the cluster's own applications, never pushing one out."""
+NODE_PRIORITY_CLASS = "system-node-critical"
+"""Of the agents, which every node has to have."""
 
 
 def labels(app: str) -> dict[str, str]:

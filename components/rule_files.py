@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from components import rule_shape
 from components.tuning import human, parse_value, tunables, tune
-from settings import SettingsError
+from settings import SettingsError, strict_yaml
 from settings.alerts import AlertSettings, AlertTuning
 
+MOST = 10
+"""So many mistakes of one file are named."""
 _PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 
 
@@ -49,40 +50,23 @@ class RuleFileError(SettingsError):
     """A rule file cannot be read."""
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """Refuses a mapping that has a key twice: YAML would keep the last one silently."""
-
-
-def _unique(loader: _UniqueKeyLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    keys = [loader.construct_object(key) for key, _ in node.value]
-    twice = next((str(key) for key in keys if keys.count(key) > 1), None)
-    if twice is not None:
-        raise yaml.constructor.ConstructorError(None, None, f"key {twice!r} stands twice", node.start_mark)
-    return dict(loader.construct_mapping(node, deep=True))
-
-
-_UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique)
-
-
 def load(folder: Path) -> list[RuleFile]:
     """All rule files of a folder, by name.
 
-    Raises RuleFileError where one is not readable YAML with a list of groups.
+    Raises RuleFileError where one is not readable YAML, or no rules can be made of it.
     """
     return [_load(path) for path in sorted(folder.glob("*.yaml"))]
 
 
 def _load(path: Path) -> RuleFile:
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)  # noqa: S506 (a SafeLoader)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise RuleFileError(f"{path}: is not readable as YAML: {error}") from None
-    groups = content.get("groups") if isinstance(content, dict) else None
-    if not isinstance(groups, list) or not all(
-        isinstance(g, dict) and g.get("name") and g.get("rules") for g in groups
-    ):
-        raise RuleFileError(f"{path}: needs `groups:` with a name and rules each, as Prometheus reads them")
-    return RuleFile(path.stem, groups)
+        content = strict_yaml.read(path)
+    except strict_yaml.StrictYamlError as error:
+        raise RuleFileError(f"{path}: {error}") from None
+    found = list(rule_shape.mistakes(content))
+    if found:
+        raise RuleFileError("\n".join([f"{path}:", *(f"  {mistake}" for mistake in found[:MOST])]))
+    return RuleFile(path.stem, content["groups"])
 
 
 def component(group: Mapping[str, Any]) -> str:
@@ -90,12 +74,22 @@ def component(group: Mapping[str, Any]) -> str:
     return str(group["name"]).split(".")[0]
 
 
+def part(group: Mapping[str, Any]) -> str:
+    """What stands behind the first dot of a group's name: the exporter that it needs, or a word for people."""
+    return str(group["name"]).partition(".")[2]
+
+
 def build(
-    files: Iterable[RuleFile], alerts: AlertSettings, running: Mapping[str, str | None], cluster: str
+    files: Iterable[RuleFile],
+    alerts: AlertSettings,
+    running: Mapping[str, str | None],
+    cluster: str,
+    jobs: Mapping[str, str] | None = None,
 ) -> Selection:
     """The rule files as a stack ships them.
 
-    `running` gives for each component None where it runs, else the reason why not. Raises RuleFileError for a
+    `running` gives for each component and each exporter None where it runs, else the reason why not. `jobs` gives the
+    job of exporters that are not ours: rules of groups that need one are given that job. Raises RuleFileError for a
     group of an unknown component or a text with an unknown placeholder.
     """
     shipped: list[RuleFile] = []
@@ -105,7 +99,7 @@ def build(
         for group in file.groups:
             if component(group) not in running:
                 raise RuleFileError(f"rules: group {group['name']} of {file.name}.yaml belongs to no known component")
-            why = running[component(group)]
+            why = running[component(group)] or running.get(part(group))
             if why is not None:
                 left_out += [LeftOut(rule["alert"], why) for rule in group["rules"] if "alert" in rule]
                 continue
@@ -117,7 +111,7 @@ def build(
                         LeftOut(rule["alert"], f"disabled until {tuning.disabled.until}: {tuning.disabled.reason}")
                     )
                 else:
-                    rules.append(_rule(rule, tuning, cluster, alerts.runbooks_url))
+                    rules.append(_rule(_read_from(rule, part(group), jobs), tuning, cluster, alerts.runbooks_url))
             if rules:
                 groups.append({**group, "rules": rules})
         if groups:
@@ -154,6 +148,11 @@ def check_tuning(files: Iterable[RuleFile], alerts: AlertSettings) -> None:
 
 def _alerts(file: RuleFile) -> Iterator[dict[str, Any]]:
     return (rule for group in file.groups for rule in group["rules"] if "alert" in rule)
+
+
+def _read_from(rule: dict[str, Any], exporter: str, jobs: Mapping[str, str] | None) -> dict[str, Any]:
+    job = (jobs or {}).get(exporter)
+    return {**rule, "expr": rule["expr"].replace(f'job="{exporter}"', f'job="{job}"')} if job else rule
 
 
 def _rule(rule: dict[str, Any], tuning: AlertTuning, cluster: str, runbooks_url: str) -> dict[str, Any]:

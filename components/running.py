@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from settings import Settings
 from settings.base import seconds
 from settings.cluster import ControlPlane, Distribution, Software
+from settings.exporters import MOSQUITTO, POSTGRES, SQL
 
 ALWAYS = ("workloads", "resources", "nodes", "storage", "network", "monitoring", "blackbox", "control-plane")
 MONTH = 31 * 86400
@@ -55,6 +56,19 @@ def running(settings: Settings) -> dict[str, str | None]:
     result["events"] = None if settings.events.mode != "off" else "events.mode is off"
     result["gpu"] = None if settings.dcgm.mode != "off" else "dcgm.mode is off"
     result["grafana"] = None if settings.grafana.enabled else "grafana.enabled is false"
+    result["hub"] = None if settings.hub.enabled else "hub.enabled is false"
+    for name, key, software in (
+        (POSTGRES, "postgresql", Software.POSTGRESQL),
+        (MOSQUITTO, "mosquitto", Software.MQTT),
+        (SQL, "teslamate", Software.TESLAMATE),
+    ):
+        off = settings.exporters.by_name()[name].mode == "off"
+        result[name] = f"it needs {name}, and exporters.{key}.mode is off" if off else None
+        # What is exported runs.
+        result[software.value] = result[software.value] if off else None
+    tunnel = settings.cloudflare_tunnel.mode != "off"
+    result["cloudflared"] = None if tunnel else "it needs metrics of cloudflared, and cloudflareTunnel.mode is off"
+    result[Software.CLOUDFLARE_TUNNEL.value] = None if tunnel else result[Software.CLOUDFLARE_TUNNEL.value]
     result["remote-write"] = None if settings.prometheus.remote_write else "prometheus.remoteWrite is empty"
     long_enough = seconds(settings.prometheus.retention) >= MONTH or settings.prometheus.remote_write
     result["availability-30d"] = (

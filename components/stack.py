@@ -7,22 +7,33 @@ from typing import Any
 
 import pulumi
 
-from components import addresses, chart_values, dashboards, rule_files
+from components import addresses, blackbox_config, dashboards, flux, grafana_values, images, probe_teams, rule_files
 from components.alert_rules import AlertRules, config_map_name
 from components.alertmanager import Alertmanager
 from components.alloy import Alloy
+from components.annotated_pods import AnnotatedPods
+from components.argo_cd import ArgoCd
 from components.blackbox_exporter import BlackboxExporter
+from components.cloudflare_tunnel import CloudflareTunnel
 from components.dashboards import Dashboards
 from components.dcgm_exporter import DcgmExporter
 from components.event_exporter import EventExporter
+from components.exporters import Exporters
+from components.flux import Flux
+from components.hub import Hub
 from components.kube_prometheus_stack import KubePrometheusStack, PrometheusOperatorCrds
 from components.loki import Loki
+from components.loki_distributed import LokiDistributed
 from components.loki_gateway import LokiGateway
+from components.minio import Minio
 from components.namespaces import Namespaces
 from components.network_policies import NetworkPolicies, enabled
+from components.pod_admission import PodAdmission
 from components.promtail import Promtail
 from components.running import running
 from settings import Settings
+from settings.cluster import Software
+from settings.logs import MinIO
 
 ROOT = Path(__file__).parent.parent
 
@@ -39,8 +50,12 @@ def select_rules(settings: Settings) -> tuple[rule_files.Selection, rule_files.S
     """
     files = {evaluator: _rule_files(evaluator) for evaluator in ("prometheus", "loki")}
     rule_files.check_tuning([*files["prometheus"], *files["loki"]], settings.alerts)
+    blackbox_config.check_slow(settings)
     runs, cluster = running(settings), settings.cluster.name
-    prometheus, loki = (rule_files.build(chosen, settings.alerts, runs, cluster) for chosen in files.values())
+    jobs = settings.exporters.jobs()
+    if settings.cloudflare_tunnel.job:
+        jobs["cloudflared"] = settings.cloudflare_tunnel.job
+    prometheus, loki = (rule_files.build(chosen, settings.alerts, runs, cluster, jobs) for chosen in files.values())
     return prometheus, loki
 
 
@@ -48,6 +63,16 @@ def select_dashboards(settings: Settings) -> dashboards.Selection:
     """Dashboards that the stack ships, with its runbooks and thresholds. Raises SettingsError for a broken file."""
     files = [*_rule_files("prometheus"), *_rule_files("loki")]
     return dashboards.select(dashboards.load(ROOT / "dashboards"), files, settings.alerts, running(settings))
+
+
+def gitops(
+    settings: Settings, secrets: Mapping[str, pulumi.Output[str]], crds: pulumi.Resource, opts: pulumi.ResourceOptions
+) -> None:
+    """What watches the GitOps software that the cluster runs."""
+    if Software.FLUX in settings.cluster.runs:
+        Flux("flux", settings=settings, secrets=secrets, crds=crds, opts=opts)
+    if Software.ARGO_CD in settings.cluster.runs and settings.argo_cd.monitor:
+        ArgoCd("argo-cd", settings=settings, crds=crds, opts=opts)
 
 
 class ObservabilityStack(pulumi.ComponentResource):
@@ -64,22 +89,36 @@ class ObservabilityStack(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("observability:index:ObservabilityStack", name, {}, opts)
+        images.check(settings)
+        flux.check(settings)
         prometheus_rules, loki_rules = select_rules(settings)
         boards = select_dashboards(settings)
 
         namespaces = Namespaces("namespaces", settings=settings.namespaces, opts=pulumi.ResourceOptions(parent=self))
-        child = pulumi.ResourceOptions(parent=self, depends_on=[namespaces])
+        below = pulumi.ResourceOptions(parent=self, depends_on=[namespaces])
+        admission = PodAdmission("pod-admission", settings=settings, opts=below)
+        # A pod whose priority class is missing is refused.
+        child = pulumi.ResourceOptions(parent=self, depends_on=[namespaces, admission])
         if enabled(settings):
             NetworkPolicies("network-policies", settings=settings, opts=child)
         crds = PrometheusOperatorCrds("prometheus-operator-crds", settings=settings, opts=child).ready
-        KubePrometheusStack("kube-prometheus-stack", settings=settings, crds=crds, opts=child)
+        KubePrometheusStack("kube-prometheus-stack", settings=settings, secrets=secrets, crds=crds, opts=child)
+        if settings.hub.enabled:
+            Hub("hub", settings=settings, crds=crds, opts=child)
         AlertRules(
-            "alert-rules", settings=settings, prometheus=prometheus_rules, loki=loki_rules, crds=crds, opts=child
+            "alert-rules",
+            settings=settings,
+            prometheus=probe_teams.by_target(prometheus_rules, settings),
+            loki=loki_rules,
+            crds=crds,
+            opts=child,
         )
         if settings.grafana.enabled:
             Dashboards("dashboards", settings=settings, dashboards=boards.shipped, opts=child)
         LokiGateway("loki-gateway", settings=settings, opts=child)
-        Loki(
+        if isinstance(settings.loki.storage, MinIO):
+            Minio("minio", settings=settings, storage=settings.loki.storage, crds=crds, opts=child)
+        (LokiDistributed if settings.loki.distributed else Loki)(
             "loki",
             settings=settings,
             rule_config_maps=[config_map_name("loki", file) for file in loki_rules.files],
@@ -94,14 +133,16 @@ class ObservabilityStack(pulumi.ComponentResource):
         if settings.events.mode == "deploy":
             EventExporter("event-exporter", settings=settings, crds=crds, opts=child)
         Alertmanager("alertmanager", settings=settings, secrets=secrets, crds=crds, opts=child)
-        BlackboxExporter("blackbox-exporter", settings=settings, crds=crds, opts=child)
+        BlackboxExporter("blackbox-exporter", settings=settings, secrets=secrets, crds=crds, opts=child)
+        _optional(settings, secrets, crds, child)
         if settings.dcgm.mode != "off":
             DcgmExporter("dcgm-exporter", settings=settings, crds=crds, opts=child)
+        gitops(settings, secrets, crds, child)
 
         self.exports = {
             "namespaces": settings.namespaces.model_dump(),
             "addresses": addresses.addresses(settings),
-            "grafanaSecret": chart_values.GRAFANA_SECRET if settings.grafana.enabled else None,
+            "grafanaSecret": grafana_values.SECRET if settings.grafana.enabled else None,
             "alerts": {"prometheus": len(prometheus_rules.alerts()), "loki": len(loki_rules.alerts())},
             "dashboards": {
                 "shipped": [board.name for board in boards.shipped],
@@ -109,3 +150,15 @@ class ObservabilityStack(pulumi.ComponentResource):
             },
         }
         self.register_outputs(self.exports)
+
+
+def _optional(
+    settings: Settings, secrets: Mapping[str, pulumi.Output[str]], crds: pulumi.Resource, child: pulumi.ResourceOptions
+) -> None:
+    """What most stacks do without."""
+    if settings.prometheus.annotated_pods.enabled:
+        AnnotatedPods("annotated-pods", settings=settings, crds=crds, opts=child)
+    if any(one.mode == "deploy" for one in settings.exporters.by_name().values()):
+        Exporters("exporters", settings=settings, crds=crds, opts=child)
+    if settings.cloudflare_tunnel.mode == "deploy":
+        CloudflareTunnel("cloudflare-tunnel", settings=settings, secrets=secrets, crds=crds, opts=child)

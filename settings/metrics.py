@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from settings.base import Duration, Labels, Model, Name, Quantity, Resources, Url, amount, seconds
+from settings.base import Duration, Labels, Model, Name, Quantity, Resources, SecretKey, Url, amount, seconds
 
 RETENTION_SHARE = 0.8
 """Share of a Prometheus volume that blocks may fill; the rest is for the WAL, the head and compaction."""
@@ -34,11 +34,74 @@ class KubePrometheusStackSettings(Model):
     crds_chart: ChartSettings = ChartSettings()
 
 
+class RemoteWriteQueue(Model):
+    """How Prometheus sends: its own defaults, but for fewer shards. What fails is tried again without end."""
+
+    capacity: Annotated[int, Field(ge=100, le=1_000_000)] = 10_000
+    """Samples that wait in memory for each shard."""
+    max_shards: Annotated[int, Field(ge=1, le=200)] = 20
+    """Requests at a time; each costs memory for `capacity` samples."""
+    max_samples_per_send: Annotated[int, Field(ge=1, le=100_000)] = 2_000
+    batch_send_deadline: Duration = "5s"
+    min_backoff: Duration = "1s"
+    max_backoff: Duration = "30s"
+    """The longest pause between two tries. Prometheus keeps about two hours of what could not be sent."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if seconds(self.max_backoff) < seconds(self.min_backoff):
+            raise ValueError(f"maxBackoff {self.max_backoff} is below minBackoff {self.min_backoff}; raise it")
+        if self.capacity < self.max_samples_per_send:
+            raise ValueError("capacity is below maxSamplesPerSend; a shard holds at least one request")
+        return self
+
+
 class RemoteWrite(Model):
-    """One remote-write target of Prometheus."""
+    """One remote-write target of Prometheus: a hub, or any store that takes Prometheus' remote write."""
 
     url: Url
     name: Name
+    username: Annotated[str, Field(min_length=1)] | None = None
+    password_secret: SecretKey | None = None
+    token_secret: SecretKey | None = None
+    """A bearer token, instead of user and password."""
+    keep: Annotated[str, Field(min_length=1)] | None = None
+    """A regular expression of metric names: only these are sent, and what tells a hub that the cluster lives."""
+    timeout: Duration = "30s"
+    queue: RemoteWriteQueue = RemoteWriteQueue()
+
+    @model_validator(mode="after")
+    def _one_login(self) -> Self:
+        if (self.username is None) != (self.password_secret is None):
+            raise ValueError("only one of username and passwordSecret is set; set both or neither")
+        if self.token_secret and self.username:
+            raise ValueError("tokenSecret and username are both set; a target takes one of them")
+        return self
+
+
+class HubSettings(Model):
+    """`observability:hub`: a Prometheus that other clusters write to, apart from the cluster's own."""
+
+    enabled: bool = False
+    retention: Duration = "30d"
+    volume_size: Quantity = "50Gi"
+    storage_class: str | None = None
+    resources: Resources = Resources(cpu="500m", memory="2Gi", memory_limit="4Gi")
+
+    @property
+    def retention_size(self) -> str:
+        """Size at which it drops its oldest blocks, in MiB."""
+        return f"{int(amount(self.volume_size) * RETENTION_SHARE / 2**20)}MiB"
+
+
+class AnnotatedPods(Model):
+    """Pods with the annotation `prometheus.io/scrape: "true"`, and the usual ones for port, path and scheme."""
+
+    enabled: bool = False
+    namespaces: list[Name] = []
+    """Only in these namespaces; in all where it is empty."""
+    sample_limit: Annotated[int, Field(ge=1)] = 20_000
+    """A pod that gives more samples is not scraped: anybody who may make pods may ask."""
 
 
 class PrometheusSettings(Model):
@@ -52,6 +115,7 @@ class PrometheusSettings(Model):
     external_url: Url | None = None
     external_labels: Labels = {}
     remote_write: list[RemoteWrite] = []
+    annotated_pods: AnnotatedPods = AnnotatedPods()
     resources: Resources = Resources(cpu="250m", memory="1Gi", memory_limit="2Gi")
 
     @model_validator(mode="after")
@@ -66,14 +130,3 @@ class PrometheusSettings(Model):
     def retention_size(self) -> str:
         """Size at which Prometheus drops its oldest blocks: a share of the volume, in MiB."""
         return f"{int(amount(self.volume_size) * RETENTION_SHARE / 2**20)}MiB"
-
-
-class GrafanaSettings(Model):
-    """`observability:grafana`."""
-
-    enabled: bool = True
-    external_url: Url | None = None
-    """Where people reach Grafana; links in messages lead there."""
-    default_dashboards: bool = True
-    """The chart's own Kubernetes dashboards beside ours."""
-    resources: Resources = Resources(cpu="100m", memory="256Mi", memory_limit="512Mi")

@@ -1,7 +1,7 @@
 """Reads the stack's configuration: the only place that knows `pulumi.Config`."""
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,16 +9,21 @@ import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
 from pydantic import BaseModel, ValidationError
 
+from settings import environment
 from settings.alerts import AlertSettings
-from settings.base import Model
+from settings.base import Model, Name
 from settings.cluster import ClusterSettings, NamespacesSettings
 from settings.delivery import AlertmanagerSettings
+from settings.exporters import ExportersSettings
+from settings.gitops import ArgoCdSettings, FluxSettings
 from settings.gpu import DcgmSettings
+from settings.grafana import GrafanaSettings
 from settings.log_agent import LogAgentSettings
 from settings.logs import EventsSettings, LokiSettings
-from settings.metrics import GrafanaSettings, KubePrometheusStackSettings, PrometheusSettings
+from settings.metrics import HubSettings, KubePrometheusStackSettings, PrometheusSettings
 from settings.probes import BlackboxSettings
 from settings.security import SecuritySettings
+from settings.tunnel import CloudflareTunnelSettings
 
 PROJECT = "observability"
 
@@ -30,17 +35,24 @@ class SettingsError(pulumi.RunError):
 class Settings(Model):
     """Everything that a stack file says."""
 
+    environment: Name | None = None
+    """Name of a file of settings/environments, whose values lie beneath those of this file."""
     cluster: ClusterSettings
     namespaces: NamespacesSettings = NamespacesSettings()
     kube_prometheus_stack: KubePrometheusStackSettings = KubePrometheusStackSettings()
     prometheus: PrometheusSettings = PrometheusSettings()
+    hub: HubSettings = HubSettings()
     grafana: GrafanaSettings = GrafanaSettings()
     loki: LokiSettings = LokiSettings()
     log_agent: LogAgentSettings = LogAgentSettings()
     events: EventsSettings = EventsSettings()
     alertmanager: AlertmanagerSettings
     blackbox: BlackboxSettings = BlackboxSettings()
+    exporters: ExportersSettings = ExportersSettings()
+    cloudflare_tunnel: CloudflareTunnelSettings = CloudflareTunnelSettings()
     dcgm: DcgmSettings = DcgmSettings()
+    flux: FluxSettings = FluxSettings()
+    argo_cd: ArgoCdSettings = ArgoCdSettings()
     alerts: AlertSettings = AlertSettings()
     security: SecuritySettings = SecuritySettings()
 
@@ -75,14 +87,16 @@ def parse(
     known = {field.alias or name: name for name, field in Settings.model_fields.items()}
     mistakes: list[str] = []
     settings: Settings | None = None
+    both = _Both(file, sections)
     try:
-        settings = Settings.model_validate({key: value for key, value in sections.items() if key in known})
+        settings = Settings.model_validate({key: value for key, value in both.merged.items() if key in known})
     except ValidationError as error:
-        mistakes += [_say(file, sections, detail) for detail in error.errors()]
+        mistakes += [_say(both, detail) for detail in error.errors()]
     keys = present if present is not None else set(sections)
     wanted = set(secret_keys(settings)) if settings else keys - set(sections)
-    for key in sorted(keys - set(known) - wanted):
-        mistakes.append(f"{file}: {PROJECT}:{key} is not a known key{_nearest(key, [*known, *wanted])}")
+    for key in sorted((keys | set(both.shared)) - set(known) - wanted):
+        where = both.origin([key]) if key in both.merged else file
+        mistakes.append(f"{where}: {PROJECT}:{key} is not a known key{_nearest(key, [*known, *wanted])}")
     for key in sorted(wanted - keys) if check_secrets else []:
         mistakes.append(
             f"{file}: {PROJECT}:{key} is missing; set it with: pulumi config set --secret {PROJECT}:{key} VALUE"
@@ -116,16 +130,37 @@ def _raw(config: pulumi.Config) -> dict[str, Any]:
     prefix = f"{config.name}:"
     keys = {key.removeprefix(prefix) for key in {**get_config_env(), **CONFIG.get()} if key.startswith(prefix)}
     known = {field.alias or name for name, field in Settings.model_fields.items()}
-    # Secrets are never read as plain values: only sections of the schema are.
-    return {key: config.get_object(key) if key in known else None for key in sorted(keys)}
+    # Secrets are never read as plain values: only sections of the schema are. A name is a text, not JSON.
+    return {key: _value(config, key) if key in known else None for key in sorted(keys)}
+
+
+def _value(config: pulumi.Config, key: str) -> Any:
+    return config.get(key) if key == "environment" else config.get_object(key)
 
 
 def _without_secrets(raw: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in raw.items() if value is not None}
 
 
-def _say(file: str, sections: Mapping[str, Any], error: Any) -> str:
-    path = _keys(sections, error["loc"])
+class _Both:
+    """A stack file and the shared defaults beneath it. Raises SettingsError where the defaults cannot be used."""
+
+    def __init__(self, file: str, sections: Mapping[str, Any]) -> None:
+        self.file, self._own = file, sections
+        self.name = sections.get("environment")
+        try:
+            self.shared = environment.load(self.name) if self.name is not None else {}
+        except ValueError as error:
+            raise SettingsError(f"The stack file has mistakes:\n  {file}: {PROJECT}:environment: {error}") from None
+        self.merged = environment.merge(self.shared, sections)
+
+    def origin(self, path: Sequence[str | int]) -> str:
+        return environment.origin(path, self.file, self._own, self.name, self.shared)
+
+
+def _say(both: _Both, error: Any) -> str:
+    path = _keys(both.merged, error["loc"])
+    file = both.origin(path)
     where = f"{PROJECT}:" + ".".join(str(part) for part in path)
     message = error["msg"].removeprefix("Value error, ")
     match error["type"]:

@@ -66,12 +66,14 @@ def _prometheus(module: str, package: str, tags: str = "") -> Tool:
 TOOLS: dict[str, Tool] = {
     "promtool": _prometheus("prometheus", "github.com/prometheus/prometheus/cmd/promtool", PROMETHEUS_TAGS),
     "prometheus": _prometheus("prometheus", "github.com/prometheus/prometheus/cmd/prometheus", PROMETHEUS_TAGS),
-    "alloy-check": Tool("alloy-check", "."),
-    "amtool": _prometheus("amtool", "github.com/prometheus/alertmanager/cmd/amtool"),
+    "alloy": Tool("alloy", ".", stamps=("main.version=v{number}",)),
+    "amtool": _prometheus("alertmanager", "github.com/prometheus/alertmanager/cmd/amtool"),
     "alertmanager": _prometheus("alertmanager", "github.com/prometheus/alertmanager/cmd/alertmanager"),
     "loki": Tool("loki", "github.com/grafana/loki/v3/cmd/loki", stamps=(LOKI_STAMP,)),
     "lokitool": Tool("loki", "github.com/grafana/loki/v3/cmd/lokitool", ("version",), (LOKI_STAMP,)),
     "logcli": Tool("loki", "github.com/grafana/loki/v3/cmd/logcli", stamps=(LOKI_STAMP,)),
+    "minio": Tool("minio", "github.com/minio/minio"),
+    "dashboard-check": Tool("dashboard-check", "."),
     # Static, hence without the systemd journal reader (it needs libsystemd and the tag promtail_journal_enabled).
     "promtail": Tool("promtail", "github.com/grafana/loki/v3/clients/cmd/promtail", stamps=(LOKI_STAMP,)),
     "kube-apiserver": _kubernetes("kube-apiserver"),
@@ -96,7 +98,16 @@ TOOLS: dict[str, Tool] = {
         "kube-state-metrics", "k8s.io/kube-state-metrics/v2", ("version",), (PROMETHEUS_STAMP.replace("{", "v{"),)
     ),
     "node_exporter": _prometheus("node_exporter", "github.com/prometheus/node_exporter"),
+    "postgres_exporter": _prometheus(
+        "postgres_exporter", "github.com/prometheus-community/postgres_exporter/cmd/postgres_exporter"
+    ),
     "pint": Tool("pint", "github.com/cloudflare/pint/cmd/pint", ("version",), ("main.version=v{number}",)),
+    "kubeconform": Tool(
+        "kubeconform", "github.com/yannh/kubeconform/cmd/kubeconform", ("-v",), ("main.version=v{number}",)
+    ),
+    "kube-score": Tool(
+        "kube-score", "github.com/zegl/kube-score/cmd/kube-score", ("version",), ("main.version={number}",)
+    ),
     "coredns": Tool("coredns", "github.com/coredns/coredns", ("-version",)),
 }
 

@@ -30,7 +30,10 @@ class Row:
     error: str = ""
 
 
-COLUMNS = ("distribution", "runs", "alerts", "left out", "objects", "Prometheus", "Loki", "Alertmanager", "GPU")
+COLUMNS = (
+    *("environment", "distribution", "runs", "alerts", "left out", "objects"),
+    *("Prometheus", "Loki", "Alertmanager", "GPU"),
+)
 
 
 def row(file: Path) -> Row:
@@ -52,13 +55,14 @@ def _cells(settings: Settings, objects: int) -> tuple[str, ...]:
     selections = select_rules(settings)
     prometheus, loki, alertmanager = settings.prometheus, settings.loki, settings.alertmanager
     return (
+        settings.environment or "none",
         settings.cluster.distribution.value,
         ", ".join(software.value for software in settings.cluster.runs) or "nothing optional",
         str(sum(len(selection.alerts()) for selection in selections)),
         str(sum(len(selection.left_out) for selection in selections)),
         str(objects),
         f"{prometheus.replicas} x {prometheus.retention}, {prometheus.volume_size}",
-        f"{loki.replicas} x {loki.retention}, {loki.storage.type}",
+        f"{loki.mode if loki.distributed else loki.replicas} x {loki.retention}, {loki.storage.type}",
         str(alertmanager.replicas),
         settings.dcgm.mode,
     )

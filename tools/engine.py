@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -131,13 +132,20 @@ class LocalStack:
             "VIRTUAL_ENV": str(ROOT / ".venv"),
         }
 
-    def prepare(self, kubeconfig: Path, secret: Callable[[str], str], file: Path | None = None) -> None:
+    def prepare(
+        self,
+        kubeconfig: Path,
+        secret: Callable[[str], str],
+        file: Path | None = None,
+        change: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
+    ) -> None:
         """Write the copy of the stack file (or of `file`) for this cluster, and make the stack.
 
-        `secret` gives the value of a secret that the file does not hold; it goes encrypted into the copy.
+        `secret` gives the value of a secret that the file does not hold; it goes encrypted into the copy. `change` is
+        what else differs in the copy.
         """
         file = file or ROOT / f"Pulumi.{self.stack}.yaml"
-        config = stack_config(file)
+        config = change(stack_config(file))
         cluster = {**config[f"{PROJECT}:cluster"], "kubeconfig": str(kubeconfig)}
         cluster.pop("context", None)
         chart = dict(config.get(f"{PROJECT}:kubePrometheusStack", {}))

@@ -1,4 +1,4 @@
-"""`make new-cluster NAME=... DISTRIBUTION=... CONTEXT=...`: writes the stack file of a further cluster.
+"""`make new-cluster NAME=... DISTRIBUTION=... CONTEXT=... ENVIRONMENT=...`: writes the stack file of a further cluster.
 
 It asks on a terminal for what is not given. The file is written only if the settings accept it.
 """
@@ -11,61 +11,90 @@ import yaml
 
 from settings import parse
 from settings.cluster import Distribution
+from settings.environment import load
 from settings.reader import PROJECT, secret_keys
 from tools.console import UserError, run, say
 from tools.synth import ROOT
 
-TEMPLATE = """\
+HEAD = """\
 # yaml-language-server: $schema=settings.schema.json
 # Stack of the cluster {name}. Every key is described in docs/settings.md; what is not set has its default.
 config:
-  observability:cluster:
+{environment}  observability:cluster:
     # The value of the label `cluster` on every series, log line and alert. Do not change it later.
     name: {name}
     distribution: {distribution}
 {context}    # Software whose alerts are shipped: argo-cd, calico, cert-manager, flux, postgresql and more.
     runs: []
+"""
+ENVIRONMENT = """\
+  # What clusters of this kind share, from settings/environments/{environment}.yaml: {sections}.
+  # What this file says itself wins, key by key.
+  observability:environment: {environment}
+"""
+SECTIONS = {
+    "prometheus": """\
   observability:prometheus:
     # At least 31d for the availability over 30 days. See docs/sizing.md.
     retention: 10d
     volumeSize: 20Gi
     # externalUrl: https://prometheus.example.com
+""",
+    "grafana": """\
   observability:grafana:
     enabled: true
     # externalUrl: https://grafana.example.com
+""",
+    "loki": """\
   observability:loki:
     retention: 7d
     volumeSize: 10Gi
     # Three replicas need object storage:
     # replicas: 3
-    # storage: {{type: s3, bucket: example-loki, region: eu-central-1}}
+    # storage: {type: s3, bucket: example-loki, region: eu-central-1}
+""",
+    "alertmanager": """\
   observability:alertmanager:
     # Other kinds: slack, msteams, telegram, email, pagerduty and more. See docs/delivery.md.
     receivers:
       team:
-        - {{kind: webhook, urlSecret: teamUrl}}
-    routes: {{critical: team, warning: team, info: team}}
+        - {kind: webhook, urlSecret: teamUrl}
+    routes: {critical: team, warning: team, info: team}
     # Outside services that call when their beat stops. `heartbeat: none` if nothing watches this cluster.
-    heartbeat: {{urlSecret: heartbeatUrl, logsUrlSecret: heartbeatLogsUrl}}
+    heartbeat: {urlSecret: heartbeatUrl, logsUrlSecret: heartbeatLogsUrl}
+""",
+    "dcgm": """\
   observability:dcgm:
     # deploy where nodes have NVIDIA GPUs, existing where the GPU operator already runs the exporter.
     mode: "off"
+""",
+}
+REST = """\
   # observability:blackbox:
   #   probes:
   #     public:
   #       module: http_2xx
   #       targets:
-  #         - {{service: web, address: https://www.example.com/}}
+  #         - {service: web, address: https://www.example.com/}
   # observability:alerts:
   #   tune:
-  #     HighCPUUsage: {{threshold: 90%, for: 15m}}
+  #     HighCPUUsage: {threshold: 90%, for: 15m}
 """
 
 
-def content(name: str, distribution: str, context: str | None) -> str:
-    """Text of the stack file. Raises SettingsError where the settings refuse a value."""
+def content(name: str, distribution: str, context: str | None, environment: str | None = None) -> str:
+    """Text of the stack file, without what its environment brings.
+
+    Raises SettingsError where the settings refuse a value, UserError where there is no such environment.
+    """
+    try:
+        shared = load(environment) if environment else {}
+    except ValueError as error:
+        raise UserError(f"ENVIRONMENT: {error}") from None
     line = f"    context: {_scalar(context)}\n" if context else ""
-    text = TEMPLATE.format(name=_scalar(name), distribution=_scalar(distribution), context=line)
+    said = ENVIRONMENT.format(environment=environment, sections=", ".join(shared)) if environment else ""
+    head = HEAD.format(name=_scalar(name), distribution=_scalar(distribution), context=line, environment=said)
+    text = "".join([head, *(text for section, text in SECTIONS.items() if section not in shared), REST])
     parse(_sections(text), f"Pulumi.{name}.yaml", check_secrets=False)
     return text
 
@@ -79,7 +108,9 @@ def _sections(text: str) -> dict[str, object]:
     return {key.removeprefix(f"{PROJECT}:"): value for key, value in yaml.safe_load(text)["config"].items()}
 
 
-def create(name: str, distribution: str, context: str | None, folder: Path = ROOT) -> Path:
+def create(
+    name: str, distribution: str, context: str | None, folder: Path = ROOT, environment: str | None = None
+) -> Path:
     """Write the stack file into `folder`.
 
     Raises SettingsError for a value that the settings refuse, UserError where the stack exists or two stacks would
@@ -89,7 +120,7 @@ def create(name: str, distribution: str, context: str | None, folder: Path = ROO
         raise UserError(
             "a cluster of its own needs a context of the kubeconfig: CONTEXT=<one of kubectl config get-contexts>"
         )
-    text = content(name, distribution, context)
+    text = content(name, distribution, context, environment)
     file = folder / f"Pulumi.{name}.yaml"
     for other in sorted(folder.glob("Pulumi.*.yaml")):
         cluster = (
@@ -135,13 +166,14 @@ def main() -> None:
     parser.add_argument("--name", help="name of cluster and stack, for example edge")
     parser.add_argument("--distribution", help=", ".join(Distribution))
     parser.add_argument("--context", help="context of the kubeconfig")
+    parser.add_argument("--environment", help="file of settings/environments whose values it shares; none by default")
     arguments = parser.parse_args()
     name = _ask(arguments.name, "Name of the cluster", "NAME")
     distribution = _ask(arguments.distribution, f"Distribution ({', '.join(Distribution)})", "DISTRIBUTION")
     context = arguments.context
     if distribution != Distribution.LOCAL:
         context = _ask(context, "Context of the kubeconfig", "CONTEXT")
-    file = create(name, distribution, context or None)
+    file = create(name, distribution, context or None, environment=arguments.environment or None)
     say(next_steps(name, file.read_text(encoding="utf-8")))
 
 

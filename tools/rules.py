@@ -5,6 +5,8 @@ import argparse
 from rich.console import Console
 from rich.table import Table
 
+from components.rule_files import part
+from components.running import running
 from components.stack import select_dashboards, select_rules
 from settings import Settings, parse
 from settings.reader import PROJECT
@@ -29,14 +31,14 @@ def main() -> None:
     settings = stack_settings(stack)
     selections = dict(zip(("prometheus", "loki"), select_rules(settings), strict=True))
     console = Console(width=None if Console().is_terminal else 160)
-    shipped = Table("alert", "severity", "team", "component", "for", "file", title=f"Shipped by stack {stack}")
+    shipped = Table("alert", "severity", "team", "component", "for", "needs", "file", title=f"Shipped by stack {stack}")
     left_out = Table("alert", "left out because", title=f"Left out by stack {stack}")
     left_boards = Table("dashboard", "left out because", title=f"Dashboards left out by stack {stack}")
     for name, why in select_dashboards(settings).left_out.items():
         left_boards.add_row(name, why)
     for evaluator, selection in selections.items():
         for file in selection.files:
-            for rule in (rule for group in file.groups for rule in group["rules"] if "alert" in rule):
+            for group, rule in ((one, rule) for one in file.groups for rule in one["rules"] if "alert" in rule):
                 labels = rule["labels"]
                 place = f"rules/{evaluator}/{file.name}.yaml"
                 shipped.add_row(
@@ -45,6 +47,7 @@ def main() -> None:
                     labels["team"],
                     labels["component"],
                     rule.get("for", "at once"),
+                    part(group) if part(group) in running(settings) else "",
                     place,
                 )
         for left in selection.left_out:

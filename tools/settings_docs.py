@@ -4,12 +4,15 @@ import json
 from typing import Any
 
 from settings import Settings
+from settings.environment import FOLDER
 from settings.reader import PROJECT
 from tools.console import run, say
 from tools.synth import ROOT
 
 PAGE = ROOT / "docs" / "settings.md"
 SCHEMA = ROOT / "settings.schema.json"
+SHARED = ("alertmanager",)
+"""Required sections that an environment may bring."""
 HEAD = """# Settings
 
 Keys of `Pulumi.<stack>.yaml`, below `config:`. Written by `make docs` from the models in `settings/`; editors can check
@@ -19,11 +22,24 @@ a stack file against `settings.schema.json`. Keys that end in `Secret` name a to
 
 
 def schema() -> dict[str, Any]:
-    """JSON schema of a whole stack file. Secrets are further top-level keys; the program checks their names."""
-    models = Settings.model_json_schema(by_alias=True)
+    """JSON schema of a whole stack file. Secrets are further top-level keys; the program checks their names.
+
+    What a file has to say beside its cluster may come from its environment: without one, all of it is required.
+    """
+    models = _models()
     keys = {f"{PROJECT}:{key}": value for key, value in models["properties"].items()}
-    required = [f"{PROJECT}:{key}" for key in models["required"]]
-    config = {"type": "object", "properties": keys, "required": required}
+    keys[f"{PROJECT}:environment"] = {"enum": environments(), **keys[f"{PROJECT}:environment"]}
+    needed = {key: _resolve(models["$defs"], models["properties"][key]).pop("required") for key in SHARED}
+    whole = {
+        "required": [f"{PROJECT}:{key}" for key in needed],
+        "properties": {f"{PROJECT}:{key}": {"required": inner} for key, inner in needed.items()},
+    }
+    config = {
+        "type": "object",
+        "properties": keys,
+        "required": [f"{PROJECT}:{key}" for key in models["required"] if key not in SHARED],
+        "anyOf": [{"required": [f"{PROJECT}:environment"]}, whole],
+    }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Stack file of one cluster",
@@ -34,16 +50,25 @@ def schema() -> dict[str, Any]:
     }
 
 
+def _models() -> dict[str, Any]:
+    return Settings.model_json_schema(by_alias=True)
+
+
+def environments() -> list[str]:
+    """Names of the files of shared defaults."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
 def page() -> str:
     """The page: one table a section."""
-    models = schema()
+    models = _models()
     parts = [HEAD]
-    for key, value in models["properties"]["config"]["properties"].items():
+    for key, value in models["properties"].items():
         rows = list(_rows(models["$defs"], value, ""))
-        required = " (required)" if key in models["properties"]["config"]["required"] else ""
-        parts.append(
-            f"## {key}{required}\n\n| key | value | default | meaning |\n|---|---|---|---|\n" + "\n".join(rows)
-        )
+        required = " (required)" if key in models["required"] else ""
+        table = "| key | value | default | meaning |\n|---|---|---|---|\n" + "\n".join(rows)
+        text = table if rows else f"{_words(value.get('description', ''))} There are `{'`, `'.join(environments())}`."
+        parts.append(f"## {PROJECT}:{key}{required}\n\n{text}")
     return "\n\n".join(parts) + "\n"
 
 

@@ -9,15 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
-import yaml
 from pulumi.runtime import mocks, rpc
 
-from settings import SettingsError
+from settings import SettingsError, strict_yaml
 from settings.reader import PROJECT
 
 ROOT = Path(__file__).parent.parent
 SECRET_MARK = rpc._special_sig_key
 RANDOM_PASSWORD = "random:index/randomPassword:RandomPassword"  # noqa: S105 (a type token)
+
+
+@dataclass(frozen=True)
+class Alias:
+    """An identity that a resource had before; what is empty is as it is now."""
+
+    name: str
+    type: str
+    parent: str
+    """URN of the parent."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,7 @@ class Resource:
     provider: str
     secret: bool
     """Whether a part of the inputs is marked secret."""
+    aliases: tuple[Alias, ...] = ()
 
 
 @dataclass
@@ -88,6 +98,9 @@ class _Monitor(mocks.MockMonitor):
                     retain_on_delete=request.retainOnDelete,
                     provider=request.provider,
                     secret=SECRET_MARK in json.dumps(raw),
+                    aliases=tuple(
+                        Alias(alias.spec.name, alias.spec.type, alias.spec.parentUrn) for alias in request.aliases
+                    ),
                 )
             )
         return response
@@ -117,12 +130,12 @@ def stack_config(file: Path) -> dict[str, Any]:
     Raises SettingsError where the file is missing or no YAML with a `config` mapping.
     """
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = strict_yaml.read(file)
     except FileNotFoundError:
         have = ", ".join(sorted(path.name for path in ROOT.glob("Pulumi.*.yaml")))
         raise SettingsError(f"{file.name} does not exist; stack files here: {have}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise SettingsError(f"{file.name} is not readable as YAML: {error}") from None
+    except strict_yaml.StrictYamlError as error:
+        raise SettingsError(f"{file.name}: {error}") from None
     config = content.get("config") if isinstance(content, dict) else None
     if not isinstance(config, dict):
         raise SettingsError(f"{file.name} has no `config:` with the settings of the stack")

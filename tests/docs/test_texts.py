@@ -12,27 +12,11 @@ import yaml
 
 from components import rule_files
 from settings import parse
+from tests.docs.texts import CODE, PAGES, code, names, targets_in
 from tools.synth import ROOT
 
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / ".github").glob("*.md")])
 AUTOMATION = sorted([*(ROOT / ".github").rglob("*.yml"), ROOT / ".pre-commit-config.yaml"])
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-CODE = re.compile(r"```(?P<kind>\w*)\n(?P<block>.*?)```|`(?P<span>[^`\n]+)`", re.DOTALL)
-MAKE = re.compile(r"(?:^|[\s\[&;(])make ([a-z][a-z-]*)(?![\w./])")
-
-
-def names(paths: list[Path]) -> list[str]:
-    return [str(path.relative_to(ROOT)) for path in paths]
-
-
-def code(path: Path) -> Iterator[tuple[str, str]]:
-    """Blocks and spans of code with the kind of the block; of files that are no Markdown the whole text."""
-    text = path.read_text(encoding="utf-8")
-    if path.suffix != ".md":
-        yield "", text
-        return
-    for match in CODE.finditer(text):
-        yield match["kind"] or "", match["block"] or match["span"] or ""
 
 
 def targets() -> set[str]:
@@ -41,13 +25,13 @@ def targets() -> set[str]:
 
 @pytest.mark.parametrize("page", names([*PAGES, *AUTOMATION]))
 def test_every_target_exists(page: str) -> None:
-    named = {name for _, text in code(ROOT / page) for name in MAKE.findall(text)}
+    named = {name for _, text in code(ROOT / page) for name in targets_in(text)}
     missing = sorted(named - targets())
     assert not missing, f"{page} names make {', make '.join(missing)}, which the Makefile does not have"
 
 
 def test_targets_are_found_where_they_are_named() -> None:
-    assert MAKE.findall("make diff BASE=main\n script: [make lint]\n- run: make test-all") == [
+    assert targets_in("make diff BASE=main\n script: [make lint]\n- run: make test-all") == [
         "diff",
         "lint",
         "test-all",
@@ -142,4 +126,4 @@ def test_renovate_reads_every_version() -> None:
     text = (ROOT / "components" / "versions.py").read_text()
     found = [match.groupdict() for match in pattern.finditer(text)]
     assert len(found) == len(re.findall(r"# renovate: ", text)) > 10
-    assert all(re.match(r"v?\d+\.\d+", item["currentValue"]) for item in found), found
+    assert all(re.match(r"v?\d+\.\d+|RELEASE\.\d{4}-", item["currentValue"]) for item in found), found

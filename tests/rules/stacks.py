@@ -10,7 +10,7 @@ import yaml
 
 from components import rule_files, running
 from components.rule_files import RuleFile
-from settings import Settings
+from settings import parse
 from settings.alerts import AlertSettings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,8 +46,7 @@ def _stack(path: Path) -> Stack:
     config: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))["config"]
     sections = {key.removeprefix("observability:"): value for key, value in config.items()}
     # Secrets are no part of the rules, and a fresh clone does not have them.
-    known = {field.alias or name for name, field in Settings.model_fields.items()}
-    parsed = Settings.model_validate({key: value for key, value in sections.items() if key in known})
+    parsed = parse(sections, path.name, check_secrets=False)
     return Stack(path.name.split(".")[1], parsed.cluster.name, parsed.alerts, running.running(parsed))
 
 

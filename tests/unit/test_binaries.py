@@ -1,5 +1,6 @@
 """Where `tools.binaries.find` looks, in which order, and what it says when a build fails. Nothing is really built."""
 
+import json
 import os
 from pathlib import Path
 
@@ -85,16 +86,36 @@ def test_what_is_nowhere_is_built_once_into_the_cache(machine: Path, monkeypatch
 def test_a_failed_build_names_tool_log_last_lines_and_what_to_do(machine: Path) -> None:
     put_go(machine, 'echo half > "$8"; i=0; while [ $i -lt 40 ]; do i=$((i+1)); echo "line $i"; done; exit 1')
     with pytest.raises(UserError) as failure:
-        binaries.find("amtool")
+        binaries.find("loki")
     text = str(failure.value)
-    folder = cached(machine, "amtool")
-    assert "building amtool v0.34.2 from tools/go/amtool failed" in text
+    folder = cached(machine, "loki")
+    assert "building loki v3.7.8 from tools/go/loki failed" in text
     assert str(folder / "build.log") in text
     assert "line 40" in text
     assert "line 3\n" not in text
     assert "run it again" in text
     left = sorted(entry.name for entry in folder.iterdir())
     assert left == ["build.lock", "build.log"], "a half-built program is left"
+
+
+def test_files_of_an_overlay_are_built_in_place_of_the_modules_own(machine: Path) -> None:
+    upstream = machine / "upstream"
+    for name in ("go.mod", "ui/web.go", "app/app.go"):
+        (upstream / name).parent.mkdir(parents=True, exist_ok=True)
+        (upstream / name).touch()
+    build = f'/bin/cp go.mod ${{10}} {machine}; echo built > "$8"'
+    put_go(machine, f'case "$1" in list) echo {upstream};; build) {build};; esac')
+    assert binaries.find("alertmanager").read_text() == "built\n"
+    assert (machine / "go.mod").read_text().endswith("replace github.com/prometheus/alertmanager => ./upstream\n")
+    replaced = json.loads((machine / "overlay.json").read_text())["Replace"]
+    shown = {name.split("/upstream/")[1]: Path(path) for name, path in replaced.items()}
+    ours = go_build.MODULES / "alertmanager" / "_overlay" / "ui"
+    assert shown == {
+        "go.mod": upstream / "go.mod",
+        "app/app.go": upstream / "app/app.go",
+        "ui/web.go": ours / "web.go",
+        "ui/page.html": ours / "page.html",
+    }
 
 
 def test_an_old_go_is_not_used(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,7 +35,7 @@ def test_what_is_commented_out_is_right_too(tmp_path: Path) -> None:
     file.write_text("\n".join(wanted))
     found = clusters.row(file)
     assert not found.error
-    assert found.cells[6].startswith("3 x")
+    assert found.cells[7].startswith("3 x")
 
 
 def _is_prose(line: str) -> bool:

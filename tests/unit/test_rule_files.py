@@ -99,9 +99,9 @@ def test_wrong_tuning_is_named(tune: dict[str, Any], message: str) -> None:
         ("groups: {}", "needs `groups:`"),
         ("[]", "needs `groups:`"),
         ("groups: [{name: a, rules: [], name: b}]", "key 'name' stands twice"),
-        ("groups:\n- rules: []\n", "needs `groups:`"),
-        ("&a [*a]", "needs `groups:`"),
-        ("[" * 5000, "is not readable as YAML"),
+        ("groups:\n- rules: []\n", "group 1 needs a name"),
+        ("&a [*a]", "an alias stands within what it stands for"),
+        ("[" * 5000, "is nested too deeply"),
     ],
 )
 def test_unreadable_files(tmp_path: Path, text: str, message: str) -> None:
@@ -112,5 +112,5 @@ def test_unreadable_files(tmp_path: Path, text: str, message: str) -> None:
 
 def test_file_that_is_not_utf8(tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_bytes(b"groups: \xff\xfe")
-    with pytest.raises(RuleFileError, match="is not readable as YAML"):
+    with pytest.raises(RuleFileError, match="is not UTF-8: invalid start byte at byte 8"):
         load(tmp_path)

@@ -84,7 +84,7 @@ def _differ(before: Mapping[str, Any], now: Mapping[str, Any], key: str) -> bool
 def _expression(before: str, now: str) -> Iterator[str]:
     if before == now:
         return
-    old, new = _marks(before), _marks(now)
+    old, new = marks(before), marks(now)
     both = [name for name in old if name in new and old[name].unit == new[name].unit]
     for name in both:
         if old[name].value != new[name].value:
@@ -100,7 +100,8 @@ def _expression(before: str, now: str) -> Iterator[str]:
         yield "expression"
 
 
-def _marks(expr: str) -> Mapping[str, Any]:
+def marks(expr: str) -> Mapping[str, Any]:
+    """Tunable numbers of an expression by name; none where a mark cannot be read."""
     try:
         return tunables(expr)
     except ValueError:

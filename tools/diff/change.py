@@ -4,13 +4,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-TOPICS = ("alerts", "recordings", "routes", "dashboards", "images", "charts", "requests", "objects")
+TOPICS = ("alerts", "unproven", "recordings", "routes", "dashboards", "images", "charts", "requests", "objects")
 """Sections of a summary, in the order in which a person wants to read them."""
 LOST_ALERT = "lost-alert"
 LOST_VOLUME = "lost-volume"
+UNPROVEN = "unproven"
 GATES = {
     LOST_ALERT: "an alert that shipped before ships no more",
     LOST_VOLUME: "an object that holds data is deleted or replaced",
+    UNPROVEN: "an alert is new, changed or tuned, and no case covers that",
 }
 
 

@@ -8,6 +8,7 @@ from tools.diff.alerts import route_changes, rule_changes
 from tools.diff.change import TOPICS, Change
 from tools.diff.dashboards import dashboard_changes
 from tools.diff.objects import chart_changes, image_changes, object_changes, request_changes
+from tools.diff.proof import unproven
 
 NOTHING: dict[str, Any] = {"objects": [], "charts": {}}
 
@@ -22,6 +23,8 @@ class Cluster:
     """What the summary cannot know, in words."""
     error: str = ""
     """Why the stack cannot be rendered now."""
+    new: bool = False
+    """There was no such stack before: everything of it is added, and not worth a list."""
 
 
 def compare(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Cluster]:
@@ -34,7 +37,7 @@ def _cluster(stack: str, before: dict[str, Any] | None, now: dict[str, Any] | No
         return Cluster(stack, error=now["error"])
     notes = []
     if before is None:
-        notes.append("This cluster is new.")
+        notes.append("This cluster is new: make rules and make render list what it gets.")
     if now is None:
         notes.append("The stack file of this cluster is gone; its cluster keeps what runs there until it is destroyed.")
     if before and "error" in before:
@@ -55,10 +58,11 @@ def _cluster(stack: str, before: dict[str, Any] | None, now: dict[str, Any] | No
         for name in missing
         if name != "prometheus-operator-crds"
     ]
-    changes = sorted(
-        _changes(old_objects, new_objects, old["charts"], new["charts"]), key=lambda change: TOPICS.index(change.topic)
-    )
-    return Cluster(stack, tuple(changes), tuple(notes))
+    found = [*_changes(old_objects, new_objects, old["charts"], new["charts"])]
+    if "cases" in new:
+        found += unproven(old_objects, new_objects, old.get("cases", {}), new["cases"])
+    changes = sorted(found, key=lambda change: TOPICS.index(change.topic))
+    return Cluster(stack, tuple(changes), tuple(notes), new=before is None)
 
 
 def _rendered(side: Mapping[str, Any], name: str) -> Any:

@@ -28,6 +28,11 @@ def words(cluster: Cluster) -> str:
     return "; ".join(parts) or "nothing changes"
 
 
+def listed(cluster: Cluster) -> list[Change]:
+    """Changes that are worth a line each: of a new cluster only those that are loud."""
+    return [change for change in cluster.changes if change.loud or not cluster.new]
+
+
 def alike(clusters: list[Cluster]) -> list[tuple[list[str], Cluster]]:
     """Clusters with the very same change together: fifty clusters and one new alert are one section."""
     groups: dict[tuple[object, ...], tuple[list[str], Cluster]] = {}
@@ -49,12 +54,14 @@ def markdown(clusters: list[Cluster], base: str) -> str:
             lines += ["", f"#### {', '.join(stacks)}", "", *cluster.notes]
             lines += ["```", cluster.error, "```"] if cluster.error else []
         for topic in TOPICS:
-            changes = [change for change in cluster.changes if change.topic == topic]
+            changes = [change for change in listed(cluster) if change.topic == topic]
             lines += _table(topic, changes) if changes else []
     return "\n".join(lines) + "\n"
 
 
 def _sentence(change: Change) -> str:
+    if change.topic == "unproven":
+        return f"alert {change.what} is unproven: {change.detail}"
     name = {"alerts": "alert ", "recordings": "recording "}.get(change.topic, "")
     return f"{name}{change.what} {change.verb}" + (f": {change.detail}" if change.detail else "")
 
@@ -83,9 +90,9 @@ def terminal(clusters: list[Cluster], base: str) -> None:
         for note in (*cluster.notes, cluster.error):
             if note:
                 console.print(f"  {note}")
-        if cluster.changes:
+        if changes := listed(cluster):
             table = Table("what", "change", "name", "detail")
-            for change in cluster.changes:
+            for change in changes:
                 style = "bold" if change.loud else ""
                 table.add_row(change.topic, change.verb, Text(change.what, style), Text(change.detail, style))
             console.print(table)

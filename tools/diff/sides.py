@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.console import UserError, progress
+from tools.diff.proof import cases
 from tools.synth import ROOT
 
 COLLECT = Path(__file__).parent / "collect.py"
@@ -56,4 +57,8 @@ def both(base: str) -> tuple[dict[str, Any], dict[str, Any]]:
                     "Take a newer base, or install that version's requirements"
                 )
         before_side, now_side = (json.loads(file.read_text(encoding="utf-8")) for file in files)
+        for side, tree in ((before_side, before), (now_side, ROOT)):
+            known = cases(tree)
+            for stack in side.values():
+                stack["cases"] = known
         return before_side, now_side

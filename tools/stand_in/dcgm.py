@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from components import pods
-from components.dcgm_exporter import APP, PORT
+from components.dcgm_exporter import APP
+from components.dcgm_pod import PORT
 from components.versions import IMAGES
 from tools.stand_in.kinds import STANDS_FOR, Object
 

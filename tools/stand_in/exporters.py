@@ -15,7 +15,7 @@ RIGHTS = [
     rule(
         "core",
         "configmaps limitranges namespaces nodes persistentvolumeclaims persistentvolumes pods replicationcontrollers "
-        "resourcequotas secrets services",
+        "resourcequotas services",
         "list watch",
     ),
     rule("apps", "daemonsets deployments replicasets statefulsets", "list watch"),

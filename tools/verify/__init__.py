@@ -1,0 +1,1 @@
+"""`make verify`: is a deployed stack whole, seen from outside its cluster?"""

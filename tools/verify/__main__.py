@@ -1,0 +1,102 @@
+"""`make verify STACK=<name>`: checks a deployed stack from outside its cluster.
+
+It reaches the parts by kubectl and forwarded ports, with the kubeconfig and context of the stack file, and changes
+nothing.
+Exit code 1 where something is not well.
+"""
+
+import argparse
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from components.stack import select_dashboards, select_rules
+from settings import Settings
+from tools import stand_in
+from tools.console import UserError, progress, run, say
+from tools.reach import Parts, Reach, reach
+from tools.rules import stack_settings
+from tools.up import LOCAL
+from tools.verify import delivery, logs, nodes, rules, views
+from tools.verify.result import Result, until_well
+
+BEAT_SECONDS = 90
+"""Twice the time between two beats of a Watchdog."""
+
+
+def verify(settings: Settings, cluster: Reach, wait: float) -> Iterator[Result]:
+    """All results in the order of the report. `wait`: seconds that a check may take to become well."""
+    namespace = settings.namespaces.main
+    beats = delivery.beats(settings)
+    watch = delivery.Watch(beats)
+    for_prometheus, for_loki = select_rules(settings)
+    with ExitStack() as opened:
+        parts = Parts(cluster, settings, opened)
+        with suppress(UserError):
+            # Beats are counted from here: they leave while the other checks run.
+            watch.look(parts.alertmanagers())
+        yield until_well(lambda: nodes.pods(cluster, settings), "pods", wait)
+        yield until_well(lambda: nodes.agents(cluster, settings), "log agent on every node", wait)
+        yield until_well(lambda: logs.line(parts.loki(), settings), "a line reaches Loki", 0)
+        yield until_well(
+            lambda: rules.prometheus(parts.prometheus(), cluster, namespace, for_prometheus), "rules, Prometheus", wait
+        )
+        yield until_well(lambda: rules.loki(parts.loki(), for_loki), "rules, Loki", wait)
+        yield until_well(lambda: views.targets(parts.prometheus()), "targets", wait)
+        if settings.grafana.enabled:
+            shipped = select_dashboards(settings).shipped
+            yield until_well(lambda: views.dashboards(cluster, namespace, shipped, parts.grafana()), "dashboards", wait)
+        if beats:
+            wait = max(wait, BEAT_SECONDS)
+            yield until_well(lambda: watch.look(parts.alertmanagers()), "heartbeat", wait)
+        else:
+            yield Result("heartbeat", True, "none: by the stack file nothing outside watches this cluster")
+
+
+def main() -> int:
+    """Print the report; 1 where something is not well."""
+    parser = argparse.ArgumentParser(prog="python -m tools.verify", description=__doc__)
+    parser.add_argument("--stack", default="dev", help="the name in Pulumi.<stack>.yaml")
+    parser.add_argument("--wait", type=float, default=60, help="seconds in which a check may become well (%(default)s)")
+    arguments = parser.parse_args()
+    settings = stack_settings(arguments.stack)
+    cluster = reach(settings, LOCAL)
+    # One message for a cluster that cannot be reached, instead of one a check.
+    cluster.get("namespace", settings.namespaces.main)
+    settings = as_deployed(settings, cluster)
+    with progress(f"checking stack {arguments.stack}"):
+        results = list(verify(settings, cluster, arguments.wait))
+    show(arguments.stack, results)
+    return 0 if all(result.well for result in results) else 1
+
+
+def as_deployed(settings: Settings, cluster: Reach) -> Settings:
+    """The settings without what the local cluster goes without where the chart cannot be reached."""
+    place = f"--namespace={settings.namespaces.main}"
+    if not cluster.get("prometheuses", place, f"--selector={stand_in.STANDS_FOR}")["items"]:
+        return settings
+    grafana = settings.grafana.model_copy(update=stand_in.WITHOUT["grafana"])
+    say("A stand-in for the chart runs here: Grafana, its rules and the dashboards are not looked for.")
+    return settings.model_copy(update={"grafana": grafana})
+
+
+def show(stack: str, results: list[Result]) -> None:
+    """The report as a table, with what to look at below."""
+    table = Table("check", "", "seen", title=f"Stack {stack}")
+    for result in results:
+        style = "" if result.well else "bold"
+        table.add_row(result.check, "well" if result.well else "NOT WELL", Text(result.seen), style=style)
+    console = Console(width=None if Console().is_terminal else 140, highlight=False)
+    console.print(table)
+    for result in results:
+        if not result.well and result.todo:
+            console.print(f"{result.check}: {result.todo}", markup=False)
+    bad = sum(not result.well for result in results)
+    console.print(f"{len(results)} checks, {bad} not well." if bad else f"{len(results)} checks, all well.")
+
+
+if __name__ == "__main__":
+    run(main)
