@@ -50,7 +50,7 @@ class Engine:
             check=False,
         )
         if result.returncode:
-            detail = f": {(result.stdout or '').strip()[-2000:]}" if quiet else "; what it said is above"
+            detail = f": {(result.stdout or '').strip()[-6000:]}" if quiet else "; what it said is above"
             raise UserError(f"pulumi {' '.join(arguments[:2])} failed with code {result.returncode}{detail}")
         return result.stdout or ""
 

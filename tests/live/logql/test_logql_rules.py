@@ -85,7 +85,7 @@ def test_alert_keeps_the_conventions(group: dict[str, Any], rule: dict[str, Any]
     assert rule["labels"]["component"] == component(group)
     assert rule["labels"]["team"] in TEAMS
     assert (rule["labels"]["severity"] == "none") == (rule["alert"] == "LogsWatchdog")
-    assert seconds(group["interval"]) % (15 if rule["alert"] == "LogsWatchdog" else 30) == 0
+    assert seconds(group["interval"]) % 15 == 0
     assert seconds(rule.get("for", "0s")) % seconds(group["interval"]) == 0
     assert set(rule["annotations"]) == {"summary", "description"}
     assert len(rule["annotations"]["summary"]) <= 160
