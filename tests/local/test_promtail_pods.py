@@ -1,6 +1,7 @@
 """Promtail on a real node: every kind of pod is found in Loki, each container under exactly its labels."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from tools.fire.cause import BUSYBOX, pod
 
 STAY = "sleep infinity"
 STATIC = "static"
+LATE = "pods-late"
 
 
 def container(name: str, script: str) -> dict[str, Any]:
@@ -52,10 +54,14 @@ WANTED = {
 
 
 @pytest.fixture(scope="module")
-def written(stack: Access) -> Access:
-    for namespace, objects in PODS.items():
-        apply(stack, namespace, *objects)
-    return stack
+def written(stack: Access) -> Iterator[Access]:
+    try:
+        for namespace, objects in PODS.items():
+            apply(stack, namespace, *objects)
+        yield stack
+    finally:
+        # A pod that restarts without end would be an alert in the tests after these.
+        stack.running.kubectl("delete", "namespace", *PODS, LATE, "--ignore-not-found", "--timeout=120s")
 
 
 def labels(namespace: str, name: str, one: str, app: str) -> dict[str, str]:
@@ -119,7 +125,7 @@ def test_a_static_pod(written: Access) -> None:
 def test_discovery_asks_the_api_server_little(written: Access) -> None:
     """Agents watch: while pods come and go nobody asks for all of them again and again."""
     before = lists_of_pods(written.running)
-    apply(written, "pods-late", pod(spec(container("main", f"echo of late; {STAY}")), "late"))
-    place = ("pods-late", "late", "main")
-    wait_for("line of the late pod", lambda: found(written, "pods-late").get(place, []), bool, MINUTES)
+    apply(written, LATE, pod(spec(container("main", f"echo of late; {STAY}")), "late"))
+    place = (LATE, "late", "main")
+    wait_for("line of the late pod", lambda: found(written, LATE).get(place, []), bool, MINUTES)
     assert lists_of_pods(written.running) - before <= 5
