@@ -215,6 +215,8 @@ def _people(settings: Settings) -> Iterator[Flow]:
         for app, port in (*pages, (GATEWAY, addresses.GATEWAY_PORT)):
             yield Flow(GRAFANA, app, port, "datasources")
         pages.append((GRAFANA, GRAFANA_PORT))
+        if settings.grafana.plugins:
+            yield Flow(GRAFANA, Outside(), 443, "plugins, from Grafana's catalogue")
         if oidc := settings.grafana.oidc:
             for port in sorted({_port(oidc.token_url), _port(oidc.api_url)}):
                 yield Flow(GRAFANA, Outside(), port, "single sign-on")

@@ -36,6 +36,8 @@ def spec(settings: Settings) -> dict[str, Any]:
         "tsdb": {"outOfOrderTimeWindow": "2h"},
         "evaluationInterval": "30s",
         "ruleSelector": {"matchLabels": {EVALUATOR: HUB}},
+        # It scrapes nothing: no monitor has the label. Without a selector the operator writes no configuration at all.
+        "serviceMonitorSelector": {"matchLabels": {EVALUATOR: HUB}},
         "ruleNamespaceSelector": {},
         "alerting": {
             "alertmanagers": [
@@ -52,7 +54,8 @@ def spec(settings: Settings) -> dict[str, Any]:
         "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"},
         "securityContext": pods.restricted_pod(PROMETHEUS_USER),
         "priorityClassName": pods.PRIORITY_CLASS,
-        "automountServiceAccountToken": False,
+        # The account of the cluster's own: Alertmanager's addresses come from the API server.
+        "serviceAccountName": addresses.PROMETHEUS,
         # As the cluster's own: a long replay must not be cut off.
         "containers": [{"name": "prometheus", "startupProbe": {"periodSeconds": 5, "failureThreshold": 720}}],
     }

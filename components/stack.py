@@ -52,11 +52,15 @@ def select_rules(settings: Settings) -> tuple[rule_files.Selection, rule_files.S
     rule_files.check_tuning([*files["prometheus"], *files["loki"]], settings.alerts)
     blackbox_config.check_slow(settings)
     runs, cluster = running(settings), settings.cluster.name
-    jobs = settings.exporters.jobs()
-    if settings.cloudflare_tunnel.job:
-        jobs["cloudflared"] = settings.cloudflare_tunnel.job
+    jobs = existing_jobs(settings)
     prometheus, loki = (rule_files.build(chosen, settings.alerts, runs, cluster, jobs) for chosen in files.values())
     return prometheus, loki
+
+
+def existing_jobs(settings: Settings) -> dict[str, str]:
+    """For each exporter that is not ours: our name of it, which rules use, and its real `job`."""
+    tunnel = settings.cloudflare_tunnel.job
+    return settings.exporters.jobs() | ({"cloudflared": tunnel} if tunnel else {})
 
 
 def select_dashboards(settings: Settings) -> dashboards.Selection:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
+from settings import strict_yaml
 
 FOLDER = Path(__file__).parent / "environments"
 PREFIX = "observability:"
@@ -29,9 +29,9 @@ def load(name: object, folder: Path = FOLDER) -> dict[str, Any]:
         raise ValueError(f"{name!r} is no file of settings/environments{hint}")
     where = place(str(name))
     try:
-        content = yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"{where}: is not readable as YAML: {error}") from None
+        content = strict_yaml.read(folder / f"{name}.yaml")
+    except strict_yaml.StrictYamlError as error:
+        raise ValueError(f"{where}: {error}") from None
     config = content.get("config") if isinstance(content, dict) else None
     if not isinstance(config, dict):
         raise ValueError(f"{where}: has no `config:` with the keys of a stack file")

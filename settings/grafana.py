@@ -31,7 +31,8 @@ class OidcSettings(Model):
     def role(self) -> str:
         """JMESPath that gives the role of a person, or nothing for somebody who may not come in."""
         roles = (("Admin", self.admin_groups), ("Editor", self.editor_groups), ("Viewer", self.viewer_groups or []))
-        parts = [f"contains(groups[*], '{group}') && '{role}'" for role, groups in roles for group in groups]
+        # A provider may leave the claim out; `contains` of nothing would be an error, and nobody would come in.
+        parts = [f"groups && contains(groups[*], '{group}') && '{role}'" for role, groups in roles for group in groups]
         return " || ".join(parts + (["'Viewer'"] if self.viewer_groups is None else []))
 
 

@@ -124,6 +124,9 @@ class PrometheusSettings(Model):
             raise ValueError("scrapeInterval is above 2m: series would go stale between two scrapes; use at most 2m")
         if "cluster" in self.external_labels:
             raise ValueError("externalLabels sets cluster; it is always the name of the cluster, leave it out")
+        names = [target.name for target in self.remote_write]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"remoteWrite has the name {twice[0]} more than once, which Prometheus refuses")
         return self
 
     @property

@@ -81,6 +81,7 @@ def read(path: Path) -> Any:
         raise
     except UnicodeDecodeError as error:
         raise StrictYamlError(f"is not UTF-8: {error.reason} at byte {error.start}") from None
-    except (yaml.YAMLError, ValueError, OverflowError) as error:
-        # A date of the 13th month, a number of a million digits: readable as YAML, but no value.
+    except (yaml.YAMLError, ValueError, OverflowError, LookupError, AttributeError, TypeError) as error:
+        # A date of the 13th month, a number of a million digits, a tag over what it cannot be (`!!bool x`): readable as
+        # YAML, but no value.
         raise StrictYamlError(f"is not readable as YAML: {error}") from None

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ class Part:
         except urllib.error.HTTPError as error:
             said = error.read().decode(errors="replace").strip()[:300]
             raise UserError(f"{self.name} refuses {path.partition('?')[0]}: {error.code} {said}") from None
-        except OSError as error:
+        except (OSError, HTTPException) as error:
             raise UserError(f"{self.name} does not answer at {self.url}: {error}") from None
 
     def read(self, path: str) -> Any:

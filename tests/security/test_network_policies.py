@@ -31,6 +31,7 @@ def variants() -> dict[str, Settings]:
         "prod": stacks.settings_of("prod"),
         "everything": stacks.changed("prod", EVERYTHING),
         "alloy": stacks.changed("prod", {"logAgent": {"program": "alloy"}}),
+        "plugins": stacks.changed("prod", {"grafana": {"plugins": ["grafana-clock-panel"]}}),
         "without grafana": stacks.changed("prod", {"grafana": {"enabled": False}}),
     }
 

@@ -54,6 +54,17 @@ def test_the_values_that_are_tried() -> None:
     assert "> 95" in found[2].expr
 
 
+def test_an_exporter_that_is_not_ours_is_asked_by_its_own_job() -> None:
+    sections = {
+        "cluster": {"name": "edge", "distribution": "k3s"},
+        "alertmanager": {"heartbeat": "none"},
+        "exporters": {"postgresql": {"mode": "existing", "job": "team/pg"}},
+    }
+    (one,) = candidates(parse(sections, "x"), "PostgreSQLDown", [])
+    assert 'job="team/pg"' in one.expr
+    assert "postgres-exporter" not in one.expr
+
+
 def test_values_that_are_the_same_are_tried_once() -> None:
     (one,) = candidates(settings(), "HighCPUUsage", ["for=5m"])
     assert one.names == ("rule file", "stack edge", "for=5m")

@@ -38,6 +38,11 @@ def mistakes(**sections: Any) -> list[str]:
     return [line.strip() for line in str(caught.value).splitlines()]
 
 
+def test_a_key_twice_is_a_mistake(shared: Any, tmp_path: Path) -> None:
+    (tmp_path / "site.yaml").write_text("config:\n  observability:events: {mode: off}\n  observability:events: {}\n")
+    assert "key 'observability:events' stands twice" in " ".join(mistakes())
+
+
 @pytest.mark.parametrize(
     ("below", "above", "wanted"),
     [

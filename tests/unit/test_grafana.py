@@ -78,13 +78,13 @@ def test_single_sign_on_reads_its_secret_from_a_file() -> None:
     ("groups", "path"),
     [
         ({}, "'Viewer'"),
-        ({"adminGroups": ["sre"]}, "contains(groups[*], 'sre') && 'Admin' || 'Viewer'"),
+        ({"adminGroups": ["sre"]}, "groups && contains(groups[*], 'sre') && 'Admin' || 'Viewer'"),
         (
             {"adminGroups": ["sre"], "editorGroups": ["dev a", "dev b"], "viewerGroups": ["all"]},
-            "contains(groups[*], 'sre') && 'Admin' || contains(groups[*], 'dev a') && 'Editor' || "
-            "contains(groups[*], 'dev b') && 'Editor' || contains(groups[*], 'all') && 'Viewer'",
+            "groups && contains(groups[*], 'sre') && 'Admin' || groups && contains(groups[*], 'dev a') && 'Editor' || "
+            "groups && contains(groups[*], 'dev b') && 'Editor' || groups && contains(groups[*], 'all') && 'Viewer'",
         ),
-        ({"adminGroups": ["sre"], "viewerGroups": []}, "contains(groups[*], 'sre') && 'Admin'"),
+        ({"adminGroups": ["sre"], "viewerGroups": []}, "groups && contains(groups[*], 'sre') && 'Admin'"),
     ],
 )
 def test_roles_come_from_groups(groups: dict[str, Any], path: str) -> None:

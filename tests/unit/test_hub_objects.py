@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from components import chart_values, remote_write
+from components import addresses, chart_values, remote_write
 from components.alert_rules import EVALUATOR, HUB
 from settings import SettingsError, parse
 from settings.reader import PROJECT
@@ -74,6 +74,11 @@ def test_mistakes_are_named(more: dict[str, Any], message: str) -> None:
         remote(**more)
 
 
+def test_names_of_targets_differ() -> None:
+    with pytest.raises(SettingsError, match="the name hub more than once"):
+        parse(sections(prometheus={"remoteWrite": [TARGET, TARGET]}), "x", check_secrets=False)
+
+
 def test_a_cluster_without_a_hub_has_nothing_of_it() -> None:
     found = program()
     assert not [resource for resource in found.resources if "hub" in resource.name]
@@ -85,6 +90,11 @@ def test_rules_of_the_hub_are_for_the_hub_alone() -> None:
     spec = found.named("hub-prometheus").inputs["spec"]
     assert spec["enableRemoteWriteReceiver"]
     assert spec["retentionSize"] == "40960MiB"
+    # Without any selector of what to scrape the operator leaves the configuration to somebody else.
+    assert spec["serviceMonitorSelector"] == {"matchLabels": {EVALUATOR: HUB}}
+    # Alertmanager is found by the API server, which wants a token.
+    assert spec["serviceAccountName"] == addresses.PROMETHEUS
+    assert spec.get("automountServiceAccountToken", True)
     own = found.named("kube-prometheus-stack-chart").inputs["values"]["prometheus"]["prometheusSpec"]["ruleSelector"]
     assert own["matchExpressions"] == [{"key": EVALUATOR, "operator": "NotIn", "values": [HUB]}]
     labelled = {

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from components import rule_files
 from components.running import running
+from components.stack import existing_jobs
 from components.tuning import human, tunables
 from settings import Settings, SettingsError
 from settings.alerts import AlertSettings, AlertTuning
@@ -75,7 +76,9 @@ def _build(settings: Settings, alert: str, tuning: AlertTuning) -> list[Candidat
     why: list[str] = []
     for evaluator in ("prometheus", "loki"):
         chosen = AlertSettings(tune={alert: tuning})
-        selection = rule_files.build(_files(evaluator), chosen, running(settings), settings.cluster.name)
+        selection = rule_files.build(
+            _files(evaluator), chosen, running(settings), settings.cluster.name, existing_jobs(settings)
+        )
         why += [left.why for left in selection.left_out if left.alert == alert]
         for file in selection.files:
             for group in file.groups:

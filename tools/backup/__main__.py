@@ -28,6 +28,8 @@ def save(cluster: Reach, settings: Settings, folder: Path, *, with_bucket: bool)
     """Write the data of a stack into an empty or new folder. Raises UserError; then the folder is no backup."""
     if folder.exists() and any(folder.iterdir()):
         raise UserError(f"{folder} is not empty; give a folder of its own for each backup")
+    if with_bucket:
+        bucket.check(settings.loki.storage)
     folder.mkdir(parents=True, exist_ok=True)
     namespace, files = settings.namespaces.main, {}
     for part in parts(settings):
@@ -51,7 +53,7 @@ def save(cluster: Reach, settings: Settings, folder: Path, *, with_bucket: bool)
 
 
 def read_list(folder: Path, settings: Settings) -> dict[str, Any]:
-    """The list of a backup. Raises UserError where it is none, is damaged, or belongs to another stack."""
+    """The list of a backup. Raises UserError where it is none, is damaged, or lacks a claim."""
     try:
         content: dict[str, Any] = json.loads((folder / LIST).read_text(encoding="utf-8"))
         files = dict(content["files"])
@@ -74,8 +76,8 @@ def restore(cluster: Reach, settings: Settings, folder: Path, *, with_bucket: bo
     namespace = settings.namespaces.main
     for part in parts(settings):
         with progress(f"restoring {part.name}"):
-            scale(cluster, namespace, part, 0)
             try:
+                scale(cluster, namespace, part, 0)
                 for _, claim in part.pods():
                     with mounted(cluster, settings, claim, part.user) as volume:
                         archive.restore(volume, folder / f"{claim}.tar.gz", daemons.LEFT_OUT.get(part.name, ()))

@@ -29,6 +29,12 @@ def remote(storage: Storage) -> str | None:
             return None
 
 
+def check(storage: Storage) -> None:
+    """Raises UserError where there is a bucket to be copied, and nothing to copy it with."""
+    if remote(storage) is not None and shutil.which("rclone") is None:
+        raise UserError(MISSING)
+
+
 def save(storage: Storage, folder: Path, program: str | None = None) -> None:
     """Make the folder equal to the bucket: what is there already is not copied again. Raises UserError."""
     if (place := remote(storage)) is not None:
