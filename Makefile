@@ -135,7 +135,7 @@ faults: setup
 ## test: fast tests: settings, components, every alert by promtool
 .PHONY: test
 test: setup
-	@$(PYTHON) -m pytest -q -n 2 --dist loadgroup tests/unit tests/rules tests/security tests/state
+	@$(PYTHON) -m pytest -q -n 2 --dist loadgroup tests/unit tests/rules tests/state
 
 ## test-all: every tier; what the machine lacks is said aloud
 .PHONY: test-all
