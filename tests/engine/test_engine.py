@@ -1,7 +1,6 @@
 """The whole life of stack dev under the real Pulumi engine, on a real API server."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,25 +8,15 @@ import pytest
 import yaml
 
 from settings.reader import PROJECT
-from tools import cluster, engine
+from tools import engine
 from tools.cluster import Cluster
 from tools.engine import LocalStack
 from tools.synth import ROOT, stack_config
-from tools.up import why_no_engine
 
 CANARY = "http://127.0.0.1:9/canary-of-{}"
 """Value of each secret of the stack file: easily found where it must not be."""
 TUNED = {"KubeletHeartbeatLost": {"threshold": "3m"}}
 """An alert whose limit no dashboard draws; a drawn limit moves in its dashboard as well."""
-
-
-@pytest.fixture(scope="module")
-def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    reason = why_no_engine()
-    if reason:
-        pytest.skip(f"THE ENGINE TIER PROVES NOTHING HERE: {reason}")
-    with cluster.fake(tmp_path_factory.mktemp("engine")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -3,18 +3,16 @@
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from policies.object_rules import RULES
-from tools import cluster, engine
+from tools import engine
 from tools.cluster import Cluster
 from tools.console import UserError
 from tools.engine import LocalStack
 from tools.synth import ROOT
-from tools.up import why_no_engine
 
 AGENT = "promtail"
 """A host agent, whose exception is taken away."""
@@ -31,15 +29,6 @@ def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if result.returncode:
         pytest.skip(f"THE POLICY PACK IS NOT PROVEN HERE: its packages cannot be had: {result.stderr.strip()[-300:]}")
     return folder
-
-
-@pytest.fixture(scope="module")
-def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    reason = why_no_engine()
-    if reason:
-        pytest.skip(f"THE ENGINE TIER PROVES NOTHING HERE: {reason}")
-    with cluster.fake(tmp_path_factory.mktemp("policies")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

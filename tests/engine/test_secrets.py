@@ -12,11 +12,10 @@ import yaml
 
 from settings.reader import PROJECT
 from tests.security.canaries import hits, planted
-from tools import cluster, engine
+from tools import engine
 from tools.cluster import Cluster
 from tools.engine import LocalStack
 from tools.synth import ROOT, stack_config
-from tools.up import why_no_engine
 
 STORAGE = {
     "replicas": 1,
@@ -30,15 +29,6 @@ STORAGE = {
 }
 """Loki with keys of its own: the tracked stack has a cloud identity."""
 ROTATED = "secretKey"
-
-
-@pytest.fixture(scope="module")
-def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    reason = why_no_engine()
-    if reason:
-        pytest.skip(f"THE ENGINE TIER PROVES NOTHING HERE: {reason}")
-    with cluster.fake(tmp_path_factory.mktemp("secrets")) as running:
-        yield running
 
 
 @contextmanager
