@@ -48,10 +48,13 @@ LATER = (timedelta(hours=2), timedelta(hours=3))
 
 
 def test_one_message_for_each_alert_and_namespace(tmp_path: Path, sink: HttpSink, start: Start) -> None:
-    alertmanager = start(config(tmp_path, sink, routes={"critical": "team"}))
-    pods = [alert("PodCrashLooping", severity="critical", namespace="a", pod=str(n)) for n in range(5)]
-    pods += [alert("PodCrashLooping", severity="critical", namespace="b", pod=str(n)) for n in range(3)]
-    alertmanager.push([*pods, alert("WorkloadDown", severity="critical", namespace="c")])
+    content = config(tmp_path, sink, routes={"critical": "team"})
+    stacks.quick(content["route"], group_wait="3s", group_interval="1s")
+    alertmanager = start(content)
+    # They begin now: Alertmanager does not gather for an alert that is older than its group_wait.
+    pods = [alert("PodCrashLooping", severity="critical", namespace="a", pod=str(n), begun=0) for n in range(5)]
+    pods += [alert("PodCrashLooping", severity="critical", namespace="b", pod=str(n), begun=0) for n in range(3)]
+    alertmanager.push([*pods, alert("WorkloadDown", severity="critical", namespace="c", begun=0)])
     wait_for("not three messages", lambda: len(sink.to("/team")) >= 3)
     assert sorted(len(request.body["alerts"]) for request in sink.to("/team")) == [1, 3, 5]
 
