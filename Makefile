@@ -172,11 +172,11 @@ resources: setup
 backup: setup
 	@$(PYTHON) -m tools.backup save --stack $(STACK) --folder '$(TO)' $(if $(filter no,$(BUCKET)),--no-bucket)
 
-## restore: put the backup in FROM in the place of the data of STACK, after a confirmation
+## restore: put the backup in FROM in the place of the data of STACK, after a confirmation (OTHER=1: of another cluster)
 .PHONY: restore
 restore: setup
 	@$(PYTHON) -m tools.backup restore --stack $(STACK) --folder '$(FROM)' $(if $(YES),--yes) \
-	  $(if $(filter no,$(BUCKET)),--no-bucket)
+	  $(if $(OTHER),--other) $(if $(filter no,$(BUCKET)),--no-bucket)
 
 ## docs: write docs/settings.md and settings.schema.json from the settings models, docs/routes.md from the rules
 .PHONY: docs

@@ -14,6 +14,7 @@ import os
 import platform
 import statistics
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -27,7 +28,7 @@ from tools.engine import Engine, LocalStack
 from tools.up import why_no_engine
 
 GOALS = {"first preview": 6.0, "up": 25.0, "no-op preview": 6.0}
-"""Seconds of stack dev on two cores."""
+"""Seconds of each stack on two cores."""
 RATIO = 4.0
 """How many times slower the obvious program is, in each step."""
 RESOURCES = 200
@@ -37,10 +38,9 @@ RESOURCES = 200
 def subjects(found: Engine, local: Cluster, folder: Path, stacks: list[str], without: list[str]) -> list[Subject]:
     """All that are to be timed, in their order."""
     kubeconfig, chart = str(local.kubeconfig), str(charts.chart("kube-prometheus-stack"))
-    made: list[Subject] = [
-        Ours(LocalStack(found, stack, folder / f"ours-{stack}"), local, f"stack {stack}") for stack in stacks
-    ]
-    made.append(Plain("floor", FLOOR.format(kubeconfig=kubeconfig), found, local, folder / "floor"))
+    # The floor first: it brings the engine into the machine's memory, which nobody else is to pay for.
+    made: list[Subject] = [Plain("floor", FLOOR.format(kubeconfig=kubeconfig), found, local, folder / "floor")]
+    made += [Ours(LocalStack(found, stack, folder / f"ours-{stack}"), local, f"stack {stack}") for stack in stacks]
     made.append(Helm(local, folder / "helm"))
     program = OBVIOUS.format(kubeconfig=kubeconfig, chart=chart)
     made.append(Plain("obvious", program, found, local, folder / "obvious"))
@@ -76,8 +76,25 @@ def figures(chosen: list[Subject], rounds: int) -> dict[str, object]:
     return {"conditions": machine, "seconds": seconds, "resources": {s.name: s.times.resources for s in chosen}}
 
 
+def missed(chosen: list[Subject], medians: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Each goal that is not met, in words, as far as it was measured."""
+    ours = [subject for subject in chosen if isinstance(subject, Ours)]
+    most = max((subject.times.resources for subject in ours), default=0)
+    found = [f"the largest stack has {most} resources, fewer than {RESOURCES}"] if most < RESOURCES else []
+    for name, mine in ((subject.name, medians[subject.name]) for subject in ours):
+        for step, goal in GOALS.items():
+            if not mine.get(step, float("inf")) <= goal:
+                found.append(f"{name}, {step}: above {goal:.0f} s")
+        for step, theirs in medians.get("obvious", {}).items():
+            if step in mine and theirs / mine[step] < RATIO:
+                found.append(
+                    f"{name}, {step}: {theirs / mine[step]:.1f} times faster than the obvious program, not {RATIO:.0f}"
+                )
+    return found
+
+
 def show(chosen: list[Subject], rounds: int) -> bool:
-    """Print the table with the ratios; whether the goals are met, as far as they were measured."""
+    """Print the table with the ratios, and the goals that are missed; whether there is none."""
     table = Table("program", "resources", *STEPS, title="seconds, median of the rounds")
     medians = {
         subject.name: {step: statistics.median(values) for step, values in subject.times.seconds.items()}
@@ -87,18 +104,17 @@ def show(chosen: list[Subject], rounds: int) -> bool:
         values = medians[subject.name]
         cells = [f"{values[step]:.1f}" if step in values else "" for step in STEPS]
         table.add_row(subject.name, str(subject.times.resources), *cells)
-    met = max((subject.times.resources for subject in chosen if isinstance(subject, Ours)), default=0) >= RESOURCES
     for ours in (subject for subject in chosen if isinstance(subject, Ours)):
         mine = medians[ours.name]
         for other in (subject for subject in chosen if not isinstance(subject, Ours)):
             theirs = medians[other.name]
             ratios = {step: theirs[step] / mine[step] for step in STEPS if step in theirs and step in mine}
             table.add_row(f"{other.name} / {ours.name}", "", *(f"{ratios.get(s, float('nan')):.2f}" for s in STEPS))
-            met &= other.name != "obvious" or all(ratio >= RATIO for ratio in ratios.values())
-        if ours.stack.stack == "dev":
-            met &= all(mine.get(step, float("inf")) <= goal for step, goal in GOALS.items())
     Console(width=140).print(table, figures(chosen, rounds)["conditions"])
-    return met
+    goals = missed(chosen, medians)
+    for goal in goals:
+        say(f"goal missed: {goal}")
+    return not goals
 
 
 def main() -> int:

@@ -2,7 +2,7 @@
 
 A synthetic cluster (bench/cluster.series) is scraped live each 30 s. Its last 16 minutes, the last hour of what is read
 over an hour, and 30 days of availability are imported first, so that every window is full. The duration is Prometheus'
-own prometheus_rule_group_last_duration_seconds; the slowest of the rounds counts. Groups of a longer interval are
+own prometheus_rule_group_last_duration_seconds; the slowest of the rounds counts. Groups of another interval are
 evaluated each 30 s too, and their duration is set against their own interval.
 
     python -m bench.rule_cost [--stack prod] [--rounds 4]

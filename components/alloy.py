@@ -6,6 +6,7 @@ import pulumi
 
 from components import images, log_agent, pods
 from components.alloy_config import config
+from components.loki_gateway import CREDENTIALS
 from settings import Settings
 
 APP = "alloy"
@@ -13,9 +14,10 @@ PORT = 12345
 POSITIONS = "/var/lib/alloy"
 
 
-def pod_spec(settings: Settings) -> dict[str, Any]:
-    """Pod of the DaemonSet."""
+def pod_spec(settings: Settings, app: str = APP, credentials: str = CREDENTIALS) -> dict[str, Any]:
+    """Pod of the DaemonSet `app`, which finds its password in the Secret `credentials`."""
     container = {
+        "name": APP,
         "image": images.reference("alloy", settings),
         "args": [
             "run",
@@ -29,7 +31,7 @@ def pod_spec(settings: Settings) -> dict[str, Any]:
         "readinessProbe": pods.http_probe("/-/ready", "http-metrics", period=5),
         "livenessProbe": pods.http_probe("/-/ready", "http-metrics", failures=6),
     }
-    return log_agent.pod_spec(APP, container, "/etc/alloy", POSITIONS)
+    return log_agent.pod_spec(settings, app, container, "/etc/alloy", POSITIONS, credentials)
 
 
 class Alloy(pulumi.ComponentResource):

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from components import addresses
+from components import addresses, journal
 from components.alloy_syntax import Block, Reference, stages, text
 from components.log_agent_client import alloy_write
-from components.log_agent_stages import JOURNAL_LABELS, masking, pod_stages
-from components.promtail_config import journal_scrape, pod_relabeling
+from components.log_agent_stages import pod_stages
+from components.promtail_config import pod_relabeling
 from settings import Settings
 
 PASSWORD_FILE = "/etc/alloy/secrets/password"  # noqa: S105 (a path, not a password)
@@ -28,7 +28,7 @@ def blocks(settings: Settings) -> list[Block]:
     return [
         Block("logging", attributes={"level": "info", "format": "logfmt"}),
         *_pods(settings),
-        *(_journal(settings) if settings.log_agent.journal else []),
+        *(_journal(settings) if settings.log_agent.journal.enabled else []),
         alloy_write(f"{gateway}/loki/api/v1/push", PASSWORD_FILE, settings.cluster.name),
     ]
 
@@ -54,23 +54,19 @@ def _pods(settings: Settings) -> list[Block]:
 
 
 def _journal(settings: Settings) -> list[Block]:
-    scrape = journal_scrape(settings.log_agent)
-    journal = scrape["journal"]
-    pipeline = [*masking(settings.log_agent), {"labelallow": JOURNAL_LABELS}]
     return [
-        Block("loki.relabel", "journal", {"forward_to": []}, _rules(scrape["relabel_configs"])),
+        Block("loki.relabel", "journal", {"forward_to": []}, _rules(journal.relabeling())),
         Block(
             "loki.source.journal",
             "journal",
             {
-                "path": journal["path"],
-                "max_age": journal["max_age"],
+                "max_age": journal.MAX_AGE,
                 "relabel_rules": Reference("loki.relabel.journal.rules"),
-                "labels": {**journal["labels"], "node": Reference(NODE)},
+                "labels": {"job": journal.JOB, "node": Reference(NODE)},
                 "forward_to": [Reference("loki.process.journal.receiver")],
             },
         ),
-        Block("loki.process", "journal", {"forward_to": WRITE}, stages(pipeline)),
+        Block("loki.process", "journal", {"forward_to": WRITE}, stages(journal.stages(settings.log_agent))),
     ]
 
 

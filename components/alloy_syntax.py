@@ -65,7 +65,7 @@ def stages(pipeline: Sequence[Mapping[str, Any]]) -> list[Block]:
 def _stage(name: str, content: Any) -> Block:
     if name in _LISTS:
         return Block(f"stage.{_LISTS[name]}", attributes={"values": content})
-    if name == "static_labels":
-        return Block("stage.static_labels", attributes={"values": content})
+    if name in ("static_labels", "structured_metadata"):
+        return Block(f"stage.{name}", attributes={"values": content})
     attributes = {key: value for key, value in content.items() if key != "stages"}
     return Block(f"stage.{name}", attributes=attributes, blocks=stages(content.get("stages", [])))

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from components import addresses, flux_state, grafana_values, images, pods, remote_write
+from components import addresses, deletion, flux_state, grafana_values, images, pods, remote_write
 from components.alert_rules import EVALUATOR, HUB
 from components.monitors import NODE_LABEL
 from components.running import scraped_parts
@@ -43,7 +43,7 @@ def values(settings: Settings) -> dict[str, Any]:
     return {
         "crds": {"enabled": False},
         "alertmanager": {"enabled": False},
-        "defaultRules": {"rules": dict.fromkeys(ALERT_GROUPS, False)},
+        "defaultRules": {"rules": dict.fromkeys(ALERT_GROUPS, False), "annotations": deletion.AT_ONCE},
         "prometheus": prometheus(settings),
         "prometheusOperator": operator(settings),
         "grafana": grafana_values.grafana(settings),
@@ -57,9 +57,14 @@ def values(settings: Settings) -> dict[str, Any]:
             # The name of a slice's Service is only in a label of the slice.
             "metricLabelsAllowlist": ["endpointslices=[kubernetes.io/service-name]"],
             "resources": {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}},
+            "prometheus": {"monitor": {"http": {"interval": settings.prometheus.kube_state_metrics_interval}}},
             **_flux_objects(settings),
         },
-        "nodeExporter": {"enabled": True},
+        # Its dashboards of other systems would show nothing.
+        "nodeExporter": {
+            "enabled": True,
+            "operatingSystems": {"aix": {"enabled": False}, "darwin": {"enabled": False}},
+        },
         "prometheus-node-exporter": node_exporter(settings),
         **control_plane(settings),
     }
@@ -85,6 +90,7 @@ def prometheus(settings: Settings) -> dict[str, Any]:
         "retention": chosen.retention,
         "retentionSize": chosen.retention_size,
         "scrapeInterval": chosen.scrape_interval,
+        # Of rules that name none: those of the chart, and those of others on the cluster.
         "evaluationInterval": "30s",
         "externalLabels": {**chosen.external_labels, "cluster": cluster},
         # External labels are not on local series; dashboards and rules need the cluster there as well.
@@ -152,6 +158,9 @@ def node_exporter(settings: Settings) -> dict[str, Any]:
             "digest": images.digest("node-exporter", settings),
         },
         "service": NO_WAIT,
+        # The chart's own run as nobody with a read-only root; it reads the host, and needs no more.
+        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+        "containerSecurityContext": pods.RESTRICTED_CONTAINER,
         "priorityClassName": pods.NODE_PRIORITY_CLASS,
         "prometheus": {"monitor": {"relabelings": NODE_LABEL}},
         "resources": {"requests": {"cpu": "20m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},

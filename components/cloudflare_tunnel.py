@@ -8,13 +8,23 @@ import pulumi_kubernetes as k8s
 
 from components import images, pods
 from components.monitors import pod_monitor
-from settings import Settings
+from settings import Settings, SettingsError
 
 APP = "cloudflared"
 PORT = 2000
 USER = 65532
 TOKEN_SECRET, TOKEN_FOLDER = f"{APP}-token", "/etc/cloudflared"
 DRAIN_SECONDS = 30
+
+
+def check(settings: Settings) -> None:
+    """Raises SettingsError where the tunnel would lead to a page that the stack does not have."""
+    chosen = settings.cloudflare_tunnel
+    if chosen.mode == "deploy" and "grafana" in chosen.opens and not settings.grafana.enabled:
+        raise SettingsError(
+            "observability:cloudflareTunnel.opens: names grafana, and grafana.enabled is false; name another page or "
+            "switch Grafana on"
+        )
 
 
 def pod_spec(settings: Settings) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from components import images, pods
 from settings import Settings
@@ -13,11 +14,16 @@ PORTS = {POSTGRES: 9187, MOSQUITTO: 9234, SQL: 9399}
 LOGIN_FOLDER = "/etc/exporter/login"
 CONFIG_FOLDER = "/etc/exporter/config"
 QUERY = """\
-SELECT car_id::text AS car_id, extract(epoch FROM max(date) AT TIME ZONE 'UTC') AS newest
-FROM positions
-GROUP BY car_id
+SELECT cars.id::text AS car_id, extract(epoch FROM newest.date AT TIME ZONE 'UTC') AS newest
+FROM cars CROSS JOIN LATERAL (
+  SELECT date FROM positions
+  WHERE car_id = cars.id AND ideal_battery_range_km IS NOT NULL
+  ORDER BY date DESC LIMIT 1
+) AS newest
 """
-"""TeslaMate keeps dates without a zone, in UTC. The index over car and date makes it cheap."""
+"""TeslaMate keeps dates without a zone, in UTC. One look for each car into TeslaMate's index over car and date, which
+has only positions with a range: those that are streamed between them have none. To group all positions would read
+millions of rows each minute."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ def instances(settings: Settings) -> Iterator[Instance]:
     chosen = settings.exporters
     for name, server in chosen.postgresql.servers.items():
         env = [
-            _plain("DATA_SOURCE_URI", f"{server.address}/{server.database}?sslmode={server.tls}"),
+            _plain("DATA_SOURCE_URI", _place(server)),
             _plain("DATA_SOURCE_USER_FILE", f"{LOGIN_FOLDER}/username"),
             _plain("DATA_SOURCE_PASS_FILE", f"{LOGIN_FOLDER}/password"),
         ]
@@ -85,7 +91,7 @@ def query_config(database: Database) -> dict[str, Any]:
     return {
         "global": {"scrape_timeout_offset": "500ms", "min_interval": "60s", "max_connections": 1},
         "target": {
-            "data_source_name": f"postgres://{database.address}/{database.database}?sslmode={database.tls}",
+            "data_source_name": f"postgres://{_place(database)}",
             "collectors": ["teslamate"],
         },
         "collectors": [{"collector_name": "teslamate", "metrics": [metric]}],
@@ -127,6 +133,11 @@ def pod_spec(instance: Instance, settings: Settings) -> dict[str, Any]:
         "containers": [container],
         "volumes": volumes,
     }
+
+
+def _place(database: Database) -> str:
+    """What follows the scheme in the database's URL. PostgreSQL allows any character in a name, a URL does not."""
+    return f"{database.address}/{quote(database.database, safe='')}?sslmode={database.tls}"
 
 
 def _plain(name: str, value: str) -> dict[str, Any]:

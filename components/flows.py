@@ -2,12 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.parse import urlsplit
-
-from pydantic import BaseModel
 
 from components import (
     addresses,
+    central_logs,
     cloudflare_tunnel,
     dcgm_exporter,
     dcgm_pod,
@@ -17,8 +15,8 @@ from components import (
     loki_config,
     silences,
 )
+from components.address_ports import port_of, receiver_ports
 from settings import Settings
-from settings.channels import Email
 from settings.cluster import ControlPlane, Software
 from settings.logs import S3, Filesystem, MinIO
 
@@ -91,6 +89,7 @@ OPERATOR = App("kube-prometheus-stack-prometheus-operator")
 EVENT_EXPORTER = App(event_exporter_config.APP)
 TUNNEL = App(cloudflare_tunnel.APP)
 DCGM = App(dcgm_exporter.APP, agents=True)
+CENTRAL_LOGS = App(central_logs.APP, agents=True)
 LOG_AGENT_PORTS = {"promtail": 9080, "alloy": 12345}
 GRAFANA_PORT = 3000
 RELOADER_PORT = 8080
@@ -110,6 +109,11 @@ def log_agent(settings: Settings) -> App:
     return App(settings.log_agent.program, agents=True)
 
 
+def log_agents(settings: Settings) -> list[App]:
+    """That, and the one that sends to a hub."""
+    return [log_agent(settings), *([CENTRAL_LOGS] if settings.central_logs else [])]
+
+
 def apps(settings: Settings) -> list[App]:
     """Apps of the stack whose pods have an address of their own. node-exporter has the node's: no policy binds it."""
     both = [peer for flow in flows(settings) for peer in (flow.source, flow.target) if isinstance(peer, App)]
@@ -125,7 +129,7 @@ def _metrics(settings: Settings) -> Iterator[Flow]:
         (LOKI, addresses.LOKI_PORT),
         (KUBE_STATE_METRICS, 8080),
         (OPERATOR, 8080),
-        (log_agent(settings), LOG_AGENT_PORTS[settings.log_agent.program]),
+        *((agent, LOG_AGENT_PORTS[settings.log_agent.program]) for agent in log_agents(settings)),
     ]
     scraped += [(GRAFANA, GRAFANA_PORT)] if settings.grafana.enabled else []
     scraped += [(DCGM, dcgm_pod.PORT)] if settings.dcgm.mode == "deploy" else []
@@ -145,10 +149,10 @@ def _metrics(settings: Settings) -> Iterator[Flow]:
         for port in CALICO_PORTS:
             yield Flow(PROMETHEUS, Host(), port, "metrics of Calico")
     for target in settings.prometheus.remote_write:
-        yield Flow(PROMETHEUS, Outside(), _port(target.url), "remote write")
+        yield Flow(PROMETHEUS, Outside(), port_of(target.url), "remote write")
     for probe in settings.blackbox.probes.values():
         if probe.prober:
-            yield Flow(PROMETHEUS, Outside(), _port(probe.prober), "probes by a prober elsewhere")
+            yield Flow(PROMETHEUS, Outside(), port_of(probe.prober), "probes by a prober elsewhere")
     for exported in exporter_pods.instances(settings):
         yield Flow(App(exported.exporter), Outside(), int(exported.address.rpartition(":")[2]), "what it measures")
     yield Flow(BLACKBOX, Outside(), None, "probes: targets may be anywhere, on any port, and ping has none")
@@ -168,28 +172,19 @@ def _alerts(settings: Settings) -> Iterator[Flow]:
         yield Flow(ALERTMANAGER, ALERTMANAGER, MESH_PORT, "mesh: notification log and silences", protocol)
     if settings.alertmanager.silences is not None:
         yield Flow(SILENCES, ALERTMANAGER, addresses.ALERTMANAGER_PORT, "silences of the stack file")
-    for port in sorted({443, *settings.security.receiver_ports, *_receiver_ports(settings.alertmanager)}):
+    for port in sorted({443, *settings.security.receiver_ports, *receiver_ports(settings.alertmanager)}):
         yield Flow(ALERTMANAGER, Outside(), port, "receivers and heartbeats")
-
-
-def _receiver_ports(value: object) -> Iterator[int]:
-    # What a receiver's settings say of its address; addresses that are secrets are receiver_ports' business.
-    if isinstance(value, Email):
-        yield int(value.server.rpartition(":")[2])
-    elif isinstance(value, BaseModel):
-        for name, item in value:
-            if name in {"url", "api_url"} and isinstance(item, str):
-                yield _port(item)
-            else:
-                yield from _receiver_ports(item)
-    elif isinstance(value, list | dict):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _receiver_ports(item)
 
 
 def _logs(settings: Settings) -> Iterator[Flow]:
     loki = settings.loki
     yield Flow(log_agent(settings), GATEWAY, addresses.GATEWAY_PORT, "log lines")
+    if settings.central_logs:
+        yield Flow(CENTRAL_LOGS, Outside(), port_of(settings.central_logs.url), "log lines to the hub")
+    if settings.hub.log_senders:
+        for namespace in settings.security.ingress_namespaces:
+            why = "log lines of other clusters, by an ingress controller"
+            yield Flow(Namespace(namespace), GATEWAY, addresses.GATEWAY_PORT, why)
     if settings.events.mode == "deploy":
         yield Flow(EVENT_EXPORTER, GATEWAY, addresses.GATEWAY_PORT, "events of Kubernetes as lines")
     yield Flow(GATEWAY, LOKI, addresses.LOKI_PORT, "log lines and queries")
@@ -203,7 +198,7 @@ def _logs(settings: Settings) -> Iterator[Flow]:
         yield Flow(PROMETHEUS, MINIO, addresses.MINIO_PORT, "metrics")
     elif not isinstance(loki.storage, Filesystem):
         endpoint = loki.storage.endpoint if isinstance(loki.storage, S3) else None
-        for port in sorted({443, _port(endpoint) if endpoint else 443}):
+        for port in sorted({443, port_of(endpoint) if endpoint else 443}):
             yield Flow(LOKI, Outside(), port, "object storage, and the token service of a cloud identity")
         for port in METADATA_PORTS:
             yield Flow(LOKI, Host(), port, "cloud identity of the node or pod")
@@ -218,7 +213,7 @@ def _people(settings: Settings) -> Iterator[Flow]:
         if settings.grafana.plugins:
             yield Flow(GRAFANA, Outside(), 443, "plugins, from Grafana's catalogue")
         if oidc := settings.grafana.oidc:
-            for port in sorted({_port(oidc.token_url), _port(oidc.api_url)}):
+            for port in sorted({port_of(oidc.token_url), port_of(oidc.api_url)}):
                 yield Flow(GRAFANA, Outside(), port, "single sign-on")
     if settings.cloudflare_tunnel.mode == "deploy":
         for app, port in pages:
@@ -236,7 +231,7 @@ def _api_server(settings: Settings) -> Iterator[Flow]:
         PROMETHEUS: "discovery, and its metrics",
         OPERATOR: "its objects",
         KUBE_STATE_METRICS: "state of all objects",
-        log_agent(settings): "pods of its node",
+        **dict.fromkeys(log_agents(settings), "pods of its node"),
     }
     if settings.events.mode == "deploy":
         clients[EVENT_EXPORTER] = "events"
@@ -245,8 +240,3 @@ def _api_server(settings: Settings) -> Iterator[Flow]:
     for client, why in clients.items():
         for port in API_SERVER_PORTS:
             yield Flow(client, Host(), port, f"API server: {why}")
-
-
-def _port(url: str) -> int:
-    parts = urlsplit(url)
-    return parts.port or (443 if parts.scheme == "https" else 80)

@@ -3,9 +3,9 @@
 from typing import Any
 from urllib.parse import urlsplit
 
-from components import addresses, images, pods
+from components import addresses, deletion, images, pods
 from components.dashboards import FOLDERS
-from components.loki_gateway import CREDENTIALS, USERNAME
+from components.loki_gateway import ALL_CLUSTERS, CREDENTIALS, USERNAME
 from components.running import running
 from components.versions import IMAGES
 from settings import Settings
@@ -70,7 +70,7 @@ def grafana(settings: Settings) -> dict[str, Any]:
                 "labelValue": "1",
                 "folder": DASHBOARDS,
                 "folderAnnotation": "grafana_folder",
-                "annotations": {"grafana_folder": CHART_FOLDER},
+                "annotations": {"grafana_folder": CHART_FOLDER, **deletion.AT_ONCE},
                 "searchNamespace": "ALL",
                 "provider": {"foldersFromFilesStructure": True, "allowUiUpdates": False},
             },
@@ -93,8 +93,7 @@ def configuration(chosen: GrafanaSettings) -> dict[str, Any]:
         "auth.anonymous": {"enabled": False},
         "dashboards": {"default_home_dashboard_path": HOME, "min_refresh_interval": "30s"},
         "news": {"news_feed_enabled": False},
-        # Grafana brings some plugins from the internet at each start, unless it is told not to.
-        "plugins": {"preinstall_disabled": True, "plugin_admin_enabled": False},
+        "plugins": _plugins(chosen),
         "security": {
             "allow_embedding": chosen.embedding,
             "cookie_secure": https,
@@ -113,6 +112,16 @@ def configuration(chosen: GrafanaSettings) -> dict[str, Any]:
     if chosen.oidc:
         ini["auth.generic_oauth"] = _oidc(chosen.oidc)
     return ini
+
+
+def _plugins(chosen: GrafanaSettings) -> dict[str, Any]:
+    """Grafana brings some plugins from the internet at each start, unless it is told not to.
+
+    `preinstall_disabled` shuts out those that a stack names as well, which the chart hands over as `preinstall_sync`
+    (Grafana 13, readPluginSettings). What the image holds is never replaced by a newer version at start.
+    """
+    fetched = {"preinstall_auto_update": False} if chosen.plugins else {"preinstall_disabled": True}
+    return {**fetched, "plugin_admin_enabled": False}
 
 
 def _oidc(oidc: OidcSettings) -> dict[str, Any]:
@@ -159,6 +168,7 @@ def datasources(settings: Settings) -> list[dict[str, Any]]:
             "jsonData": {"timeout": 60, "maxLines": 1000, "derivedFields": derived_fields(settings)},
             "editable": False,
         },
+        *_of_all_clusters(settings),
         {
             "name": "Alertmanager",
             "type": "alertmanager",
@@ -169,6 +179,39 @@ def datasources(settings: Settings) -> list[dict[str, Any]]:
             "editable": False,
         },
     ]
+
+
+def _of_all_clusters(settings: Settings) -> list[dict[str, Any]]:
+    """The data sources of a hub: series and lines of all clusters."""
+    namespace = settings.namespaces.main
+    sources: list[dict[str, Any]] = []
+    if settings.hub.enabled:
+        sources.append(
+            {
+                "name": "Prometheus of all clusters",
+                "type": "prometheus",
+                "uid": "prometheus-clusters",
+                "access": "proxy",
+                "url": addresses.service(addresses.HUB, namespace, addresses.PROMETHEUS_PORT),
+                "editable": False,
+            }
+        )
+    if settings.hub.log_senders:
+        sources.append(
+            {
+                "name": "Loki of all clusters",
+                "type": "loki",
+                "uid": "loki-clusters",
+                "access": "proxy",
+                "url": addresses.service(addresses.LOKI_GATEWAY, namespace, addresses.GATEWAY_PORT) + ALL_CLUSTERS,
+                "basicAuth": True,
+                "basicAuthUser": USERNAME,
+                "secureJsonData": {"basicAuthPassword": "$LOKI_PASSWORD"},
+                "jsonData": {"timeout": 60, "maxLines": 1000},
+                "editable": False,
+            }
+        )
+    return sources
 
 
 def derived_fields(settings: Settings) -> list[dict[str, str]]:

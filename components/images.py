@@ -4,7 +4,7 @@ Digests stand in images.lock, which `make pin-images` writes from the registries
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from settings import Settings, SettingsError
 from settings.cluster import Distribution
 
 LOCK = Path(__file__).parent.parent / "images.lock"
+WHERE = "observability:security.requireDigests"
 LINE = re.compile(r"^(?P<reference>\S+:\S+) (?P<digest>sha256:[0-9a-f]{64})$")
 OPTIONAL: dict[str, Callable[[Settings], bool]] = {
     "alloy": lambda settings: settings.log_agent.program == "alloy" or settings.events.mode == "deploy",
@@ -63,20 +64,29 @@ def check(settings: Settings) -> None:
     """Raises SettingsError where the stack requires digests and cannot have them, with every image that lacks one."""
     if not settings.security.require_digests:
         return
-    where = "observability:security.requireDigests"
     if settings.cluster.distribution is Distribution.LOCAL:
-        raise SettingsError(f"{where}: images of the local cluster may be built on this machine; remove the setting")
-    missing = [IMAGES[name].reference for name in needed(settings) if IMAGES[name].reference not in _lock()]
+        raise SettingsError(f"{WHERE}: images of the local cluster may be built on this machine; remove the setting")
+    _check(needed(settings))
+
+
+def _check(names: Iterable[str]) -> None:
+    missing = [IMAGES[name].reference for name in names if IMAGES[name].reference not in _lock()]
     if missing:
         raise SettingsError(
-            f"{where}: {LOCK.name} has no digest of {', '.join(missing)}; run `make pin-images` where the registries "
+            f"{WHERE}: {LOCK.name} has no digest of {', '.join(missing)}; run `make pin-images` where the registries "
             "answer, and commit the file"
         )
 
 
 def digest(name: str, settings: Settings) -> str:
-    """Digest `sha256:...` of an image of the table; empty where the stack does not require digests."""
-    return _lock()[IMAGES[name].reference] if settings.security.require_digests else ""
+    """Digest `sha256:...` of an image of the table; empty where the stack does not require digests.
+
+    Raises SettingsError where the lock has none: tools ask for images that the stack itself does not run.
+    """
+    if not settings.security.require_digests:
+        return ""
+    _check([name])
+    return _lock()[IMAGES[name].reference]
 
 
 def sha(name: str, settings: Settings) -> str:

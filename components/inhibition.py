@@ -156,6 +156,7 @@ EDGES: tuple[Edge, ...] = (
     Edge("CoreDNSErrorsHigh", ("CoreDNSLatencyHigh", "DNSResolutionFailures"), CLUSTER, "its clients log it"),
     # The monitoring itself.
     Edge("LokiRequestErrors", ("PromtailRequestErrors", "LogsMissing"), CLUSTER, "Loki refuses what is pushed"),
+    Edge("LogsMissing", ("ClusterLogsStopped",), CLUSTER, "Loki gets no lines at all"),
     Edge(
         "MonitoringTargetMissing",
         ("BlackboxProbesMissing",),

@@ -1,6 +1,6 @@
 """The official kube-prometheus-stack chart: operator, Prometheus, kube-state-metrics, node-exporter, Grafana."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,19 @@ def source(chart: str, settings: ChartSettings) -> dict[str, Any]:
             "give an OCI reference, a folder, or a chart name with a repository"
         )
     return {"chart": location}
+
+
+def checksum(secrets: Sequence[pulumi.Output[str]]) -> pulumi.Output[str]:
+    """Hash of all secrets that a pod reads only when it starts, known even at a preview that will make one of them.
+
+    It tells nothing of them: the generated ones among them are long and random.
+    """
+    return pulumi.Output.unsecret(
+        pulumi.Output.all(*secrets).apply(
+            lambda values: "of a secret yet to be made" if pulumi.contains_unknowns(values) else pods.checksum(values),
+            run_with_unknowns=True,
+        )
+    )
 
 
 class PrometheusOperatorCrds(pulumi.ComponentResource):
@@ -73,13 +86,15 @@ class KubePrometheusStack(pulumi.ComponentResource):
         *,
         settings: Settings,
         secrets: Mapping[str, pulumi.Output[str]],
+        loki_password: pulumi.Output[str],
         crds: pulumi.Resource,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("observability:index:KubePrometheusStack", name, {}, opts)
-        namespace = settings.namespaces.main
+        namespace, values = settings.namespaces.main, chart_values.values(settings)
         child = pulumi.ResourceOptions(parent=self)
         if settings.grafana.enabled:
+            reads = [loki_password]
             password = random.RandomPassword(f"{name}-grafana-password", length=32, special=False, opts=child)
             k8s.core.v1.Secret(
                 f"{name}-grafana-admin",
@@ -87,6 +102,7 @@ class KubePrometheusStack(pulumi.ComponentResource):
                 string_data={"admin-user": "admin", "admin-password": password.result},
                 opts=child,
             )
+            reads.append(password.result)
             k8s.rbac.v1.ClusterRole(
                 f"{name}-grafana-role",
                 metadata=pods.metadata("grafana", name=grafana_values.ROLE),
@@ -100,6 +116,8 @@ class KubePrometheusStack(pulumi.ComponentResource):
                     string_data={grafana_values.OIDC_KEY: secrets[settings.grafana.oidc.client_secret_secret]},
                     opts=child,
                 )
+                reads.append(secrets[settings.grafana.oidc.client_secret_secret])
+            values["grafana"]["podAnnotations"] = {"checksum/secrets": checksum(reads)}
         keys = secret_keys(settings.prometheus)
         if keys:
             k8s.core.v1.Secret(
@@ -108,12 +126,12 @@ class KubePrometheusStack(pulumi.ComponentResource):
                 string_data={**{key: secrets[key] for key in keys}, **remote_write.usernames(settings)},
                 opts=child,
             )
-        # One unknown argument would empty the chart's preview: every argument is a literal.
+        # One unknown argument would empty the chart's preview: every argument is known.
         k8s.helm.v4.Chart(
             f"{name}-chart",
             name=addresses.CHART,
             namespace=namespace,
-            values=chart_values.values(settings),
+            values=values,
             skip_crds=True,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[crds]),
             **source("kube-prometheus-stack", settings.kube_prometheus_stack.chart),

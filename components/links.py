@@ -22,6 +22,8 @@ DASHBOARDS: dict[str, tuple[str, dict[str, str]]] = {
     "gpu": ("gpu", {"node": "node"}),
     "monitoring": ("monitoring-stack", NAMESPACE),
     "remote-write": ("monitoring-stack", NAMESPACE),
+    "central-logs": ("loki-promtail", {}),
+    "hub-logs": ("loki-promtail", {}),
     "grafana": ("monitoring-stack", NAMESPACE),
     "flux": ("flux", {"namespace": "exported_namespace"}),
     "argo-cd": ("argo-cd", {"project": "project"}),

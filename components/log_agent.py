@@ -5,25 +5,35 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components import pods
+from components import journal, pods
 from components.loki_gateway import CREDENTIALS
 from components.monitors import pod_monitor
 from settings import Settings
 
-HOST_PATHS = {"logs": "/var/log", "machine-id": "/etc/machine-id"}
+HOST_PATHS = {"logs": ("/var/log", "Directory")}
+"""What every agent reads of its node: path and type of each volume."""
 
 
-def pod_spec(app: str, container: dict[str, Any], folder: str, positions: str) -> dict[str, Any]:
+def pod_spec(
+    settings: Settings,
+    app: str,
+    container: dict[str, Any],
+    folder: str,
+    positions: str,
+    credentials: str = CREDENTIALS,
+) -> dict[str, Any]:
     """Pod of the DaemonSet. It runs as root, since log files are root's, but without any capability.
 
     `container` is what the programs have apart, `folder` where they look for configuration and password, `positions`
-    where they write down how far they have read: on the node's disk, since /run is lost at a reboot.
+    where they write down how far they have read: on the node's disk, since /run is lost at a reboot, and for each app
+    in a folder of its own. `credentials` is the Secret with the password.
     """
+    host = HOST_PATHS | (journal.HOST_PATHS if settings.log_agent.journal.enabled else {})
     mounts: list[dict[str, Any]] = [
         {"name": "config", "mountPath": f"{folder}/config"},
         {"name": "credentials", "mountPath": f"{folder}/secrets", "readOnly": True},
         {"name": "positions", "mountPath": positions},
-        *({"name": name, "mountPath": path, "readOnly": True} for name, path in HOST_PATHS.items()),
+        *({"name": name, "mountPath": path, "readOnly": True} for name, (path, _) in host.items()),
     ]
     return {
         "serviceAccountName": app,
@@ -48,9 +58,9 @@ def pod_spec(app: str, container: dict[str, Any], folder: str, positions: str) -
         ],
         "volumes": [
             {"name": "config", "configMap": {"name": f"{app}-config"}},
-            {"name": "credentials", "secret": {"secretName": CREDENTIALS}},
-            {"name": "positions", "hostPath": {"path": positions, "type": "DirectoryOrCreate"}},
-            *({"name": name, "hostPath": {"path": path}} for name, path in HOST_PATHS.items()),
+            {"name": "credentials", "secret": {"secretName": credentials}},
+            {"name": "positions", "hostPath": {"path": f"/var/lib/{app}", "type": "DirectoryOrCreate"}},
+            *({"name": name, "hostPath": {"path": path, "type": kind}} for name, (path, kind) in host.items()),
         ],
     }
 

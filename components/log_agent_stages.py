@@ -9,8 +9,6 @@ from settings.log_agent import LogAgentSettings, Streams
 
 LABELS = ["namespace", "pod", "container", "app", "node", "job"]
 """Labels of a stream beside `cluster`. Nothing else gets through, so no program can make streams without end."""
-JOURNAL_LABELS = ["app", "node", "job"]
-"""Those of the journal, whose `app` is the program that wrote."""
 PARTIAL_BYTES = 262144
 SECRETS = [
     # key=value, key: value and "key": "value"; the value is masked.
@@ -59,10 +57,10 @@ def pod_stages(settings: LogAgentSettings) -> list[dict[str, Any]]:
             for block in settings.multiline
         ),
         *(
-            _drop(selector(drop) + (f" |~ {json.dumps(drop.matching)}" if drop.matching else ""))
-            for drop in settings.drop
+            drop(selector(streams) + (f" |~ {json.dumps(streams.matching)}" if streams.matching else ""))
+            for streams in settings.drop
         ),
-        *(_drop(f"{selector(keep)} !~ {json.dumps(keep.matching)}") for keep in settings.keep),
+        *(drop(f"{selector(keep)} !~ {json.dumps(keep.matching)}") for keep in settings.keep),
         *masking(settings),
         {"match": {"selector": f'{{app="{addresses.ALERTMANAGER}"}}', "stages": [_mask(TELEGRAM_TOKEN)]}},
         {"labelallow": LABELS},
@@ -81,7 +79,8 @@ def selector(streams: Streams) -> str:
     return "{" + ",".join(f'{label}="{value}"' for label, value in names.items() if value) + "}"
 
 
-def _drop(streams: str) -> dict[str, Any]:
+def drop(streams: str) -> dict[str, Any]:
+    """A stage that drops what the LogQL query selects."""
     return {"match": {"selector": streams, "action": "drop", "drop_counter_reason": "stack_file"}}
 
 

@@ -67,17 +67,22 @@ def config(settings: Settings) -> dict[str, Any]:
             "retention_delete_delay": "2h",
         },
         "ingester": {
+            # Not lz4 nor zstd: Loki's readers of both leak memory (grafana/loki issues 11247 and 15594, both open).
+            "chunk_encoding": loki.compression,
             "wal": {
                 "enabled": True,
                 "dir": f"{data}/wal",
                 "flush_on_shutdown": True,
                 "replay_memory_ceiling": f"{int(amount(loki.resources.memory_limit) * 0.75 / 2**20)}MB",
-            }
+            },
         },
         "limits_config": limits(loki),
         "ruler": ruler(settings, kvstore),
         "analytics": {"reporting_enabled": False},
     }
+    if settings.hub.log_senders:
+        # Each sender is a tenant; for one view of all clusters a query names several.
+        result["querier"] = {"multi_tenant_queries_enabled": True}
     if not single:
         peers = f"{addresses.LOKI}-{'memberlist' if loki.distributed else 'headless'}"
         result["memberlist"] = {"join_members": [f"{peers}.{settings.namespaces.main}.svc.cluster.local:{GOSSIP_PORT}"]}
@@ -161,6 +166,8 @@ def limits(loki: LokiSettings) -> dict[str, Any]:
         "max_line_size": f"{int(amount(chosen.max_line_size))}B",
         # A long line is cut, not dropped: half a stack trace is better than none.
         "max_line_size_truncate": True,
+        # One search uses all processors also where it reads little: the default makes shards of 600 MB.
+        "tsdb_max_bytes_per_shard": "128MB",
         "max_query_series": chosen.max_query_series,
         "max_label_names_per_series": 15,
         "reject_old_samples_max_age": "7d",

@@ -30,8 +30,13 @@ OFF = (
 )
 
 
-def values(settings: Settings, rule_config_maps: Sequence[str]) -> dict[str, Any]:
-    """All values, literal, in the chart's own names. Credentials come from our Secret by environment."""
+def values(
+    settings: Settings, rule_config_maps: Sequence[str], rolled_by: Mapping[str, pulumi.Input[str]]
+) -> dict[str, Any]:
+    """All values, known at a preview, in the chart's own names. Credentials come from our Secret by environment.
+
+    `rolled_by` are annotations of every pod: a part of Loki reads its environment when it starts, and never again.
+    """
     loki = settings.loki
     parts = loki.parts
     return {
@@ -44,6 +49,7 @@ def values(settings: Settings, rule_config_maps: Sequence[str]) -> dict[str, Any
             "schemaConfig": loki_config.config(settings)["schema_config"],
             "storage": {"type": "s3", "bucketNames": {"chunks": "in-config", "ruler": "in-config"}},
             "image": _image(settings),
+            "podAnnotations": rolled_by,
         },
         "serviceAccount": {"name": APP, "annotations": loki.service_account_annotations},
         "global": {"priorityClassName": pods.PRIORITY_CLASS, "extraEnv": loki_storage.env(settings)},
@@ -120,12 +126,12 @@ class LokiDistributed(pulumi.ComponentResource):
     ) -> None:
         super().__init__("observability:index:LokiDistributed", name, {}, opts)
         namespace = settings.namespaces.main
-        loki_storage.secret(name, settings, secrets, self)
+        rolled_by = loki_storage.secret(name, settings, secrets, self)
         k8s.helm.v4.Chart(
             f"{name}-chart",
             name=CHART,
             namespace=namespace,
-            values=values(settings, rule_config_maps),
+            values=values(settings, rule_config_maps, rolled_by),
             opts=pulumi.ResourceOptions(parent=self),
             **source("loki", settings.loki.chart),
         )

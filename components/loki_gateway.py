@@ -1,24 +1,57 @@
-"""The gateway before Loki: asks for a password, sets the tenant itself, and lets only Loki's API through."""
+"""The gateway before Loki: asks for a password, sets the tenant itself, and lets only Loki's API through.
+
+On a hub it takes lines of other clusters as well. Each has a password, may push and nothing else, and is a tenant of
+its own. Loki's limits are those of a tenant, so a cluster that writes too much is refused alone; rules of this cluster
+never see lines of others; and whatever a sender says, its lines are stored under the name that it logged in by.
+"""
 
 import base64
 import hashlib
+from collections.abc import Mapping
 
 import pulumi
 import pulumi_kubernetes as k8s
 import pulumi_random as random
 
 from components import addresses, images, pods
-from settings import Settings
+from settings import Settings, SettingsError
 
 APP = addresses.LOKI_GATEWAY
 CREDENTIALS = "loki-credentials"
 """Secret with `username` and `password`, in each namespace that has a client of Loki."""
 USERNAME = "observability"
+ALL_CLUSTERS = "/clusters"
+"""Below this path the gateway of a hub answers for all clusters at once, to its own user, and takes no lines."""
 NGINX_USER = 101
+
+
+def check(settings: Settings) -> None:
+    """Raises SettingsError where another cluster would be a tenant, or a user, of this one."""
+    taken = {settings.loki.tenant: "loki.tenant", settings.cluster.name: "cluster.name", USERNAME: "the gateway's user"}
+    for sender in settings.hub.log_senders:
+        if sender.cluster in taken:
+            raise SettingsError(
+                f"observability:hub.logSenders: {sender.cluster} is {taken[sender.cluster]} of this stack; "
+                "a sender is another cluster"
+            )
 
 
 def nginx_config(settings: Settings) -> str:
     """NGINX's configuration. `proxy_set_header` replaces a tenant header that a client sends."""
+    senders = [sender.cluster for sender in settings.hub.log_senders]
+    # With a prefix, since the map has words of its own, such as `default`.
+    tenants = "".join(f' "user {sender}" {sender};' for sender in senders)
+    everybody = (
+        f"""
+    location {ALL_CLUSTERS}/loki/api/v1/push {{ return 404; }}
+    location {ALL_CLUSTERS}/loki/api/ {{
+      auth_basic "Loki";
+      set $tenant "{"|".join([settings.loki.tenant, *senders])}";
+      proxy_pass {addresses.loki_part("query-frontend", settings)}/loki/api/;
+    }}"""
+        if senders
+        else ""
+    )
     write, read, ruler = (addresses.loki_part(part, settings) for part in ("distributor", "query-frontend", "ruler"))
     return f"""\
 worker_processes 1;
@@ -37,20 +70,26 @@ http {{
   proxy_read_timeout 300s;
   proxy_http_version 1.1;
   map $http_upgrade $connection_upgrade {{ default upgrade; '' ''; }}
+  map "user $remote_user" $sender {{ default {settings.loki.tenant};{tenants} }}
   server {{
     listen {addresses.GATEWAY_PORT};
     location = /healthz {{ return 200 "ok\\n"; }}
     location = /ready {{ proxy_pass {write}/ready; }}
     auth_basic_user_file /etc/nginx/secrets/htpasswd;
+    set $tenant $sender;
     proxy_set_header Authorization "";
-    proxy_set_header X-Scope-OrgID {settings.loki.tenant};
+    proxy_set_header X-Scope-OrgID $tenant;
     proxy_set_header Upgrade $http_upgrade;
     proxy_set_header Connection $connection_upgrade;
-    location = /loki/api/v1/push {{ auth_basic "Loki"; proxy_pass {write}; }}
+    location = /loki/api/v1/push {{
+      auth_basic "Loki";
+      auth_basic_user_file /etc/nginx/secrets/{"senders" if senders else "htpasswd"};
+      proxy_pass {write};
+    }}
     location /loki/api/ {{ auth_basic "Loki"; proxy_pass {read}; }}
     # What Grafana reads of the ruler's state.
     location ~ ^/(prometheus/api/v1/(rules|alerts)$|loki/api/v1/rules) {{ auth_basic "Loki"; proxy_pass {ruler}; }}
-    location / {{ return 404; }}
+    location / {{ return 404; }}{everybody}
   }}
 }}
 """
@@ -68,13 +107,32 @@ def htpasswd(username: str, password: str, salt: str) -> str:
 class LokiGateway(pulumi.ComponentResource):
     """NGINX before Loki, its password, and the Secrets of Loki's clients."""
 
-    def __init__(self, name: str, *, settings: Settings, opts: pulumi.ResourceOptions | None = None) -> None:
+    password: pulumi.Output[str]
+    """Of Loki's own clients; a secret."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        settings: Settings,
+        secrets: Mapping[str, pulumi.Output[str]],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
         super().__init__("observability:index:LokiGateway", name, {}, opts)
         namespace = settings.namespaces.main
         child = pulumi.ResourceOptions(parent=self)
         password = random.RandomPassword(f"{name}-password", length=40, special=False, opts=child)
+        self.password = password.result
         salt = random.RandomPassword(f"{name}-salt", length=12, special=False, opts=child)
         line = pulumi.Output.all(password.result, salt.result).apply(lambda both: htpasswd(USERNAME, *both))
+        # NGINX takes one file: the gateway's own user stands in both.
+        others = [
+            pulumi.Output.all(sender.cluster, secrets[sender.password_secret], salt.result).apply(
+                lambda three: htpasswd(three[0], three[1], three[2] + three[0])
+            )
+            for sender in settings.hub.log_senders
+        ]
+        senders = pulumi.Output.concat(line, *others)
         for role, target in (("main", namespace), ("agents", settings.namespaces.agents)):
             k8s.core.v1.Secret(
                 f"{name}-credentials-{role}",
@@ -85,7 +143,7 @@ class LokiGateway(pulumi.ComponentResource):
         k8s.core.v1.Secret(
             f"{name}-htpasswd",
             metadata=pods.metadata(APP, namespace, f"{APP}-htpasswd"),
-            string_data={"htpasswd": line},
+            string_data={"htpasswd": line, **({"senders": senders} if others else {})},
             opts=child,
         )
         content = nginx_config(settings)
@@ -105,7 +163,7 @@ class LokiGateway(pulumi.ComponentResource):
             opts=child,
         )
         # The hash of a salted hash of a long random password gives nothing away; marked plain, it keeps diffs readable.
-        rolled_by = pulumi.Output.unsecret(line.apply(lambda text: pods.checksum([content, text])))
+        rolled_by = pulumi.Output.unsecret(senders.apply(lambda text: pods.checksum([content, text])))
         k8s.apps.v1.Deployment(
             f"{name}-deployment",
             metadata=pods.metadata(APP, namespace),

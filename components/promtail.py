@@ -5,15 +5,17 @@ from typing import Any
 import pulumi
 
 from components import images, log_agent, pods
+from components.loki_gateway import CREDENTIALS
 from components.promtail_config import PORT, POSITIONS, config, text
 from settings import Settings
 
 APP = "promtail"
 
 
-def pod_spec(settings: Settings) -> dict[str, Any]:
-    """Pod of the DaemonSet."""
+def pod_spec(settings: Settings, app: str = APP, credentials: str = CREDENTIALS) -> dict[str, Any]:
+    """Pod of the DaemonSet `app`, which finds its password in the Secret `credentials`."""
     container = {
+        "name": APP,
         "image": images.reference("promtail", settings),
         "args": ["-config.file=/etc/promtail/config/config.yaml", "-config.expand-env=true"],
         "ports": [{"name": "http-metrics", "containerPort": PORT}],
@@ -21,7 +23,7 @@ def pod_spec(settings: Settings) -> dict[str, Any]:
         "readinessProbe": pods.http_probe("/ready", "http-metrics", period=5),
         "livenessProbe": pods.http_probe("/ready", "http-metrics", failures=6),
     }
-    return log_agent.pod_spec(APP, container, "/etc/promtail", POSITIONS)
+    return log_agent.pod_spec(settings, app, container, "/etc/promtail", POSITIONS, credentials)
 
 
 class Promtail(pulumi.ComponentResource):

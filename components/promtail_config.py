@@ -4,9 +4,9 @@ from typing import Any
 
 import yaml
 
-from components import addresses
+from components import addresses, journal
 from components.log_agent_client import promtail_client
-from components.log_agent_stages import JOURNAL_LABELS, masking, pod_stages
+from components.log_agent_stages import pod_stages
 from settings import Settings
 from settings.base import amount
 from settings.log_agent import LogAgentSettings
@@ -24,8 +24,8 @@ def config(settings: Settings) -> dict[str, Any]:
     """
     gateway = addresses.service(addresses.LOKI_GATEWAY, settings.namespaces.main, addresses.GATEWAY_PORT)
     scrapes = [pod_scrape(settings.log_agent)]
-    if settings.log_agent.journal:
-        scrapes.append(journal_scrape(settings.log_agent))
+    if settings.log_agent.journal.enabled:
+        scrapes.append(journal.scrape(settings.log_agent))
     return {
         "server": {
             "http_listen_port": PORT,
@@ -123,17 +123,3 @@ def pod_relabeling() -> list[dict[str, Any]]:
             "replacement": "/var/log/pods/*$1/*.log",
         },
     ]
-
-
-def journal_scrape(settings: LogAgentSettings) -> dict[str, Any]:
-    """Scrape of the systemd journal, kernel messages among it; `app` is the program that wrote."""
-    return {
-        "job_name": "journal",
-        "pipeline_stages": [*masking(settings), {"labelallow": JOURNAL_LABELS}],
-        "journal": {
-            "path": "/var/log/journal",
-            "max_age": "24h",
-            "labels": {"job": "systemd-journal", "node": "${NODE_NAME}"},
-        },
-        "relabel_configs": [{"source_labels": ["__journal_syslog_identifier"], "target_label": "app"}],
-    }

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from components import journal
 from settings import Settings
 from settings.base import seconds
 from settings.cluster import ControlPlane, Distribution, Software
@@ -55,8 +56,11 @@ def running(settings: Settings) -> dict[str, str | None]:
     )
     result["events"] = None if settings.events.mode != "off" else "events.mode is off"
     result["gpu"] = None if settings.dcgm.mode != "off" else "dcgm.mode is off"
+    result["journal"] = journal.missing(settings)
     result["grafana"] = None if settings.grafana.enabled else "grafana.enabled is false"
     result["hub"] = None if settings.hub.enabled else "hub.enabled is false"
+    result["hub-logs"] = None if settings.hub.log_senders else "hub.logSenders is empty"
+    result["central-logs"] = None if settings.central_logs else "centralLogs is not set"
     for name, key, software in (
         (POSTGRES, "postgresql", Software.POSTGRESQL),
         (MOSQUITTO, "mosquitto", Software.MQTT),

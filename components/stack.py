@@ -7,13 +7,26 @@ from typing import Any
 
 import pulumi
 
-from components import addresses, blackbox_config, dashboards, flux, grafana_values, images, probe_teams, rule_files
+from components import (
+    addresses,
+    blackbox_config,
+    cloudflare_tunnel,
+    dashboards,
+    deletion,
+    flux,
+    grafana_values,
+    images,
+    loki_gateway,
+    probe_teams,
+    rule_files,
+)
 from components.alert_rules import AlertRules, config_map_name
 from components.alertmanager import Alertmanager
 from components.alloy import Alloy
 from components.annotated_pods import AnnotatedPods
 from components.argo_cd import ArgoCd
 from components.blackbox_exporter import BlackboxExporter
+from components.central_logs import CentralLogs
 from components.cloudflare_tunnel import CloudflareTunnel
 from components.dashboards import Dashboards
 from components.dcgm_exporter import DcgmExporter
@@ -92,9 +105,13 @@ class ObservabilityStack(pulumi.ComponentResource):
         secrets: Mapping[str, pulumi.Output[str]],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        deleted = pulumi.ResourceOptions(transformations=[deletion.at_once])
+        opts = pulumi.ResourceOptions.merge(opts, deleted)
         super().__init__("observability:index:ObservabilityStack", name, {}, opts)
         images.check(settings)
         flux.check(settings)
+        cloudflare_tunnel.check(settings)
+        loki_gateway.check(settings)
         prometheus_rules, loki_rules = select_rules(settings)
         boards = select_dashboards(settings)
 
@@ -106,7 +123,15 @@ class ObservabilityStack(pulumi.ComponentResource):
         if enabled(settings):
             NetworkPolicies("network-policies", settings=settings, opts=child)
         crds = PrometheusOperatorCrds("prometheus-operator-crds", settings=settings, opts=child).ready
-        KubePrometheusStack("kube-prometheus-stack", settings=settings, secrets=secrets, crds=crds, opts=child)
+        gateway = LokiGateway("loki-gateway", settings=settings, secrets=secrets, opts=child)
+        metrics = KubePrometheusStack(
+            "kube-prometheus-stack",
+            settings=settings,
+            secrets=secrets,
+            loki_password=gateway.password,
+            crds=crds,
+            opts=child,
+        )
         if settings.hub.enabled:
             Hub("hub", settings=settings, crds=crds, opts=child)
         AlertRules(
@@ -118,8 +143,9 @@ class ObservabilityStack(pulumi.ComponentResource):
             opts=child,
         )
         if settings.grafana.enabled:
-            Dashboards("dashboards", settings=settings, dashboards=boards.shipped, opts=child)
-        LokiGateway("loki-gateway", settings=settings, opts=child)
+            # After Grafana: the engine writes its whole state around each object, so the large ones come last.
+            after = pulumi.ResourceOptions(parent=self, depends_on=[namespaces, metrics])
+            Dashboards("dashboards", settings=settings, dashboards=boards.shipped, opts=after)
         if isinstance(settings.loki.storage, MinIO):
             Minio("minio", settings=settings, storage=settings.loki.storage, crds=crds, opts=child)
         (LokiDistributed if settings.loki.distributed else Loki)(
@@ -134,6 +160,9 @@ class ObservabilityStack(pulumi.ComponentResource):
             Alloy("alloy", settings=settings, crds=crds, opts=child)
         else:
             Promtail("promtail", settings=settings, crds=crds, opts=child)
+        if settings.central_logs:
+            central = settings.central_logs
+            CentralLogs("central-logs", settings=settings, central=central, secrets=secrets, crds=crds, opts=child)
         if settings.events.mode == "deploy":
             EventExporter("event-exporter", settings=settings, crds=crds, opts=child)
         Alertmanager("alertmanager", settings=settings, secrets=secrets, crds=crds, opts=child)

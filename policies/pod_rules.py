@@ -20,6 +20,7 @@ from policies.kinds import (
 HOST_AGENTS = {
     "promtail": "reads log files of the host, which are root's",
     "alloy": "reads log files of the host, which are root's",
+    "central-logs": "the same, for a hub",
     "prometheus-node-exporter": "reads /proc, /sys and the root of the host",
     "dcgm-exporter": "DCGM's profiling counters need root and SYS_ADMIN",
 }

@@ -91,6 +91,18 @@ def _host_port(value: str) -> str:
     return value
 
 
+def re2(value: str) -> str:
+    """The expression; ValueError if Go's `regexp`, which all daemons here use, would not read it."""
+    # Python's syntax has all of RE2's but flags in the middle; what RE2 lacks is refused by name.
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"is not a regular expression: {error}") from error
+    if re.search(r"\(\?(?:=|!|<=|<!)|\\[1-9]", value):
+        raise ValueError("looks ahead, behind or back, which RE2 cannot; write it without")
+    return value
+
+
 def _text(value: Any) -> Any:
     # YAML reads `cpu: 1` as a number; as a quantity it means the same.
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
@@ -100,6 +112,8 @@ Duration = Annotated[str, AfterValidator(_duration)]
 Quantity = Annotated[str, BeforeValidator(_text), AfterValidator(_quantity)]
 Url = Annotated[str, AfterValidator(_url)]
 HostPort = Annotated[str, AfterValidator(_host_port)]
+Regex = Annotated[str, Field(min_length=1), AfterValidator(re2)]
+"""A regular expression of RE2, as Go's `regexp` reads it."""
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$")]
 """A DNS label of at most 40 characters, so that object names made from it stay below 63."""
 SecretKey = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*$", json_schema_extra={"secret": True})]

@@ -7,6 +7,8 @@ from pydantic import Field, model_validator
 from settings.base import HostPort, Model, Name, Resources
 
 SecretName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")]
+KeyName = Annotated[str, Field(pattern=r"^[-._a-zA-Z0-9]{1,253}$")]
+"""A key of a Secret."""
 JobName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][-A-Za-z0-9_./]{0,127}$")]
 
 
@@ -14,15 +16,21 @@ class Credentials(Model):
     """A Secret that exists in the stack's main namespace. Its values never pass through the stack."""
 
     name: SecretName
-    username_key: str = "username"
-    password_key: str = "password"  # noqa: S105 (a key's name)
+    username_key: KeyName = "username"
+    password_key: KeyName = "password"  # noqa: S105 (a key's name)
+
+    @model_validator(mode="after")
+    def _two_keys(self) -> Self:
+        if self.username_key == self.password_key:
+            raise ValueError(f"usernameKey and passwordKey are both {self.password_key}; each is a key of its own")
+        return self
 
 
 class Database(Model):
     """One PostgreSQL server."""
 
     address: HostPort
-    database: str = "postgres"
+    database: Annotated[str, Field(min_length=1, max_length=63)] = "postgres"
     tls: Literal["disable", "require", "verify-full"] = "require"
     """As libpq's `sslmode`; `disable` for a server without TLS inside the cluster."""
     credentials: Credentials

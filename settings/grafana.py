@@ -49,7 +49,8 @@ class GrafanaSettings(Model):
     embedding: bool = False
     """Whether other sites may show Grafana in a frame."""
     plugins: list[str] = []
-    """Plugins to install at start, as `name` or `name@version`; none is installed otherwise."""
+    """Plugins to install at start, as `name` or `name@version`; none is installed otherwise. With them Grafana brings
+    what its image lacks of those that it preinstalls by itself."""
     volume_size: Quantity | None = None
     """Size of a volume for Grafana's own database. By default none: dashboards and data sources come from this program,
     and a restart forgets only sessions, stars and what people made by hand."""

@@ -1,35 +1,31 @@
 """The log agent on every node: which program it is, and what it does with lines before they leave the node."""
 
-import re
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from settings.base import Duration, Model, Name, Resources
+from settings.base import Duration, Model, Name, Regex, Resources
 
 
 def _pattern(value: str) -> str:
-    # Python's syntax has all of RE2's but flags in the middle; what RE2 lacks is refused by name.
-    try:
-        re.compile(value)
-    except re.error as error:
-        raise ValueError(f"is not a regular expression: {error}") from error
-    if re.search(r"\(\?(?:=|!|<=|<!)|\\[1-9]", value):
-        raise ValueError("looks ahead, behind or back, which RE2 cannot; write it without")
     if "${" in value:
         raise ValueError("holds ${, which the log agent takes for a variable; write $[{]")
     return value
 
 
-Pattern = Annotated[str, Field(min_length=1), AfterValidator(_pattern)]
-"""A regular expression of RE2, as Go's `regexp` reads it."""
+Pattern = Annotated[Regex, AfterValidator(_pattern)]
+"""A regular expression that the log agent's configuration can hold."""
+
+
+App = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")]
+"""A value of the label `app`."""
 
 
 class Streams(Model):
     """Which streams: all that have each of the labels that are set."""
 
     namespace: Name | None = None
-    app: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")] | None = None
+    app: App | None = None
     container: Name | None = None
 
     @model_validator(mode="after")
@@ -60,13 +56,23 @@ class Keep(Streams):
     matching: Pattern
 
 
+class Journal(Model):
+    """The systemd journal of each node, kernel messages among it. Its `app` is the service, such as `kubelet`."""
+
+    enabled: bool = True
+    """Off where nodes have no systemd (Talos); alerts that need the kernel's lines are left out then."""
+    drop: list[App] = []
+    """Lines of these never leave the node."""
+    keep: list[App] = []
+    """Only lines of these leave the node; all where it is empty."""
+
+
 class LogAgentSettings(Model):
     """`observability:logAgent`."""
 
     program: Literal["promtail", "alloy"] = "promtail"
     """Both give the same labels and the same guarantees."""
-    journal: bool = True
-    """Read the systemd journal of each node (kernel messages among it)."""
+    journal: Journal = Journal()
     multiline: list[Multiline] = []
     drop: list[Drop] = []
     keep: list[Keep] = []

@@ -133,6 +133,8 @@ class LokiSettings(Model):
     retention: Duration = "7d"
     retention_streams: list[StreamRetention] = []
     """Streams with a retention of their own; the first entry that fits a stream counts."""
+    compression: Literal["snappy", "gzip"] = "snappy"
+    """Of stored lines. `gzip` takes a third less disk, and a search twice the processor time. Both stay readable."""
     volume_size: Quantity = "10Gi"
     storage_class: str | None = None
     tenant: Name = "main"

@@ -4,7 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from settings.base import Duration, Labels, Model, Name, Quantity, Resources, SecretKey, Url, amount, seconds
+from settings.base import Duration, Labels, Model, Name, Quantity, Regex, Resources, SecretKey, Url, amount, seconds
+from settings.central_logs import LogSender
 
 RETENTION_SHARE = 0.8
 """Share of a Prometheus volume that blocks may fill; the rest is for the WAL, the head and compaction."""
@@ -65,7 +66,7 @@ class RemoteWrite(Model):
     password_secret: SecretKey | None = None
     token_secret: SecretKey | None = None
     """A bearer token, instead of user and password."""
-    keep: Annotated[str, Field(min_length=1)] | None = None
+    keep: Regex | None = None
     """A regular expression of metric names: only these are sent, and what tells a hub that the cluster lives."""
     timeout: Duration = "30s"
     queue: RemoteWriteQueue = RemoteWriteQueue()
@@ -80,13 +81,22 @@ class RemoteWrite(Model):
 
 
 class HubSettings(Model):
-    """`observability:hub`: a Prometheus that other clusters write to, apart from the cluster's own."""
+    """`observability:hub`: a Prometheus that other clusters write to, apart from the cluster's own, and their logs."""
 
     enabled: bool = False
     retention: Duration = "30d"
     volume_size: Quantity = "50Gi"
     storage_class: str | None = None
     resources: Resources = Resources(cpu="500m", memory="2Gi", memory_limit="4Gi")
+    log_senders: list[LogSender] = []
+    """Clusters whose log lines the cluster's Loki takes beside its own (their `centralLogs`), each as a tenant."""
+
+    @model_validator(mode="after")
+    def _senders(self) -> Self:
+        names = [sender.cluster for sender in self.log_senders]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"logSenders names {twice[0]} more than once; a cluster has one password")
+        return self
 
     @property
     def retention_size(self) -> str:
@@ -112,6 +122,8 @@ class PrometheusSettings(Model):
     volume_size: Quantity = "20Gi"
     storage_class: str | None = None
     scrape_interval: Duration = "30s"
+    kube_state_metrics_interval: Duration = "15s"
+    """How often kube-state-metrics is scraped: what critical alerts say of workloads and nodes is as old as that."""
     external_url: Url | None = None
     external_labels: Labels = {}
     remote_write: list[RemoteWrite] = []
@@ -120,8 +132,10 @@ class PrometheusSettings(Model):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if seconds(self.scrape_interval) > 120:
-            raise ValueError("scrapeInterval is above 2m: series would go stale between two scrapes; use at most 2m")
+        own = {"kubeStateMetricsInterval": self.kube_state_metrics_interval}
+        for name, interval in {"scrapeInterval": self.scrape_interval, **own}.items():
+            if seconds(interval) > 120:
+                raise ValueError(f"{name} is above 2m: series would go stale between two scrapes; use at most 2m")
         if "cluster" in self.external_labels:
             raise ValueError("externalLabels sets cluster; it is always the name of the cluster, leave it out")
         names = [target.name for target in self.remote_write]

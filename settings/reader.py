@@ -3,7 +3,8 @@
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from types import NoneType
+from typing import Any, get_args
 
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from settings import environment
 from settings.alerts import AlertSettings
 from settings.base import Model, Name
+from settings.central_logs import CentralLogsSettings
 from settings.cluster import ClusterSettings, NamespacesSettings
 from settings.delivery import AlertmanagerSettings
 from settings.exporters import ExportersSettings
@@ -45,6 +47,7 @@ class Settings(Model):
     grafana: GrafanaSettings = GrafanaSettings()
     loki: LokiSettings = LokiSettings()
     log_agent: LogAgentSettings = LogAgentSettings()
+    central_logs: CentralLogsSettings | None = None
     events: EventsSettings = EventsSettings()
     alertmanager: AlertmanagerSettings
     blackbox: BlackboxSettings = BlackboxSettings()
@@ -97,6 +100,10 @@ def parse(
     for key in sorted((keys | set(both.shared)) - set(known) - wanted):
         where = both.origin([key]) if key in both.merged else file
         mistakes.append(f"{where}: {PROJECT}:{key} is not a known key{_nearest(key, [*known, *wanted])}")
+    for key in sorted(wanted & set(known)):
+        mistakes.append(
+            f"{file}: {PROJECT}:{key} is a section and cannot be a secret too; give the secret another name"
+        )
     for key in sorted(wanted - keys) if check_secrets else []:
         mistakes.append(
             f"{file}: {PROJECT}:{key} is missing; set it with: pulumi config set --secret {PROJECT}:{key} VALUE"
@@ -206,7 +213,10 @@ def _siblings(path: list[str | int]) -> list[str]:
     model: Any = Settings
     for part in path[:-1]:
         field = next((f for n, f in model.model_fields.items() if part in {f.alias, n}), None)
-        model = field.annotation if field else None
+        # A section that may be left out is a model or None.
+        annotation = field.annotation if field else None
+        choices = [choice for choice in get_args(annotation) if choice is not NoneType]
+        model = choices[0] if len(choices) == 1 else annotation
         if not (isinstance(model, type) and issubclass(model, BaseModel)):
             return []
     return [field.alias or name for name, field in model.model_fields.items()]

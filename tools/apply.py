@@ -4,6 +4,7 @@ import json
 import re
 import secrets
 import string
+import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ class LocalSecrets:
 
     def __init__(self, file: Path) -> None:
         self._file = file
+        # The program asks for several passwords at once, each from a thread of its own.
+        self._lock = threading.Lock()
         self._values: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
 
     def password(self, name: str, length: int) -> str:
@@ -41,12 +44,13 @@ class LocalSecrets:
         return self._once(key, lambda: f"http://127.0.0.1:9/{key}")
 
     def _once(self, name: str, make: Callable[[], str]) -> str:
-        if name not in self._values:
-            self._values[name] = make()
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            self._file.touch(mode=0o600)
-            self._file.write_text(json.dumps(self._values, indent=1))
-        return self._values[name]
+        with self._lock:
+            if name not in self._values:
+                self._values[name] = make()
+                self._file.parent.mkdir(parents=True, exist_ok=True)
+                self._file.touch(mode=0o600)
+                self._file.write_text(json.dumps(self._values, indent=1))
+            return self._values[name]
 
 
 def apply(kubeconfig: Path, rendered: Manifests) -> list[str]:

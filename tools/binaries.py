@@ -5,6 +5,7 @@ cache folder, and else builds it from its Go module. `python -m tools.binaries N
 """
 
 import argparse
+import os
 import re
 import shutil
 import subprocess
@@ -12,12 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tools import go_build
-from tools.console import UserError, run
+from tools.console import UserError, run, say
 from tools.go_build import module_dir
 
-__all__ = ["TOOLS", "Tool", "find", "module_dir"]
+__all__ = ["TOOLS", "Tool", "find", "missing", "module_dir"]
 
 PROMETHEUS_STAMP = "github.com/prometheus/common/version.Version={number}"
+PROMTAIL = "github.com/grafana/loki/v3/clients/cmd/promtail"
+ACTIONLINT_STAMP = "github.com/rhysd/actionlint.version={number}"
 LOKI_STAMP = "github.com/grafana/loki/v3/pkg/util/build.Version={number}"
 KUBERNETES_STAMPS = (
     "k8s.io/component-base/version.gitVersion=v{number}",
@@ -25,6 +28,8 @@ KUBERNETES_STAMPS = (
     "k8s.io/component-base/version.gitMinor={minor}",
     "k8s.io/component-base/version.gitTreeState=clean",
 )
+JOURNAL = ("promtail_journal_enabled", "systemd/sd-journal.h")
+"""Tag and header of a log agent that reads the systemd journal."""
 PROMETHEUS_TAGS = "remove_all_sd,enable_kubernetes_sd,enable_dns_sd"
 """Service discovery for clouds is left out: its libraries are most of the build, and no cluster of ours uses it."""
 VERSION_SECONDS = 20
@@ -32,13 +37,17 @@ VERSION_SECONDS = 20
 
 @dataclass(frozen=True)
 class Tool:
-    """A program: the folder under tools/go that pins it, its Go package, its version option, build stamps and tags."""
+    """A program: the folder under tools/go that pins it, its Go package, its version option, build stamps and tags.
+
+    One that needs a C header is linked to its library and hence not static; all others are.
+    """
 
     module: str
     package: str
     version_arguments: tuple[str, ...] = ("--version",)
     stamps: tuple[str, ...] = ()
     tags: str = ""
+    header: str = ""
 
     @property
     def version(self) -> str:
@@ -74,8 +83,10 @@ TOOLS: dict[str, Tool] = {
     "logcli": Tool("loki", "github.com/grafana/loki/v3/cmd/logcli", stamps=(LOKI_STAMP,)),
     "minio": Tool("minio", "github.com/minio/minio"),
     "dashboard-check": Tool("dashboard-check", "."),
-    # Static, hence without the systemd journal reader (it needs libsystemd and the tag promtail_journal_enabled).
-    "promtail": Tool("promtail", "github.com/grafana/loki/v3/clients/cmd/promtail", stamps=(LOKI_STAMP,)),
+    "promtail": Tool("promtail", PROMTAIL, stamps=(LOKI_STAMP,)),
+    # Static ones read no journal, for which libsystemd is needed.
+    "promtail-journal": Tool("promtail", PROMTAIL, ("--version",), (LOKI_STAMP,), *JOURNAL),
+    "alloy-journal": Tool("alloy", ".", ("--version",), ("main.version=v{number}",), *JOURNAL),
     "kube-apiserver": _kubernetes("kube-apiserver"),
     "kube-controller-manager": _kubernetes("kube-controller-manager"),
     "kube-scheduler": _kubernetes("kube-scheduler"),
@@ -108,6 +119,9 @@ TOOLS: dict[str, Tool] = {
     "kube-score": Tool(
         "kube-score", "github.com/zegl/kube-score/cmd/kube-score", ("version",), ("main.version={number}",)
     ),
+    "actionlint": Tool("actionlint", "github.com/rhysd/actionlint/cmd/actionlint", ("-version",), (ACTIONLINT_STAMP,)),
+    "rclone": Tool("rclone", ".", ("version",)),
+    "trivy-kubernetes": Tool("trivy", "."),
     "coredns": Tool("coredns", "github.com/coredns/coredns", ("-version",)),
 }
 
@@ -116,7 +130,7 @@ def find(name: str, *, static: bool = False) -> Path:
     """The path of the program `name`, built when neither PATH nor the cache has it.
 
     `static` skips PATH, for a program that goes into an image: only our own builds are known to be static.
-    Raises `UserError` for an unknown name and for a failed build.
+    Raises `UserError` for an unknown name, for a failed build and where the machine lacks what a build needs.
     """
     if name not in TOOLS:
         raise UserError(f"no tool is called {name}. Known: {', '.join(sorted(TOOLS))}")
@@ -126,10 +140,25 @@ def find(name: str, *, static: bool = False) -> Path:
         return Path(on_path)
     cached = go_build.cache_dir() / f"{name}-{tool.version}" / name
     if not cached.exists():
+        if why := missing(name):
+            raise UserError(f"{name} cannot be built here: {why}")
         major, minor, _ = tool.release.split(".", 2)
         stamps = [stamp.format(number=tool.release, major=major, minor=minor) for stamp in tool.stamps]
-        go_build.build(name, tool.module, tool.package, cached, stamps=stamps, tags=tool.tags)
+        cgo = bool(tool.header)
+        go_build.build(name, tool.module, tool.package, cached, stamps=stamps, tags=tool.tags, cgo=cgo)
     return cached
+
+
+def missing(name: str) -> str | None:
+    """What this machine lacks to build the tool; None where Go is enough, or where it has the rest."""
+    header = TOOLS[name].header
+    if not header:
+        return None
+    compiler = shutil.which("gcc")
+    check = [str(compiler), "-fsyntax-only", "-x", "c", "-include", header, os.devnull]
+    if compiler and subprocess.run(check, capture_output=True, check=False).returncode == 0:
+        return None
+    return f"it needs gcc and {header} (apt-get install gcc libc6-dev libsystemd-dev)"
 
 
 def _accepts(tool: Tool, program: str) -> bool:
@@ -148,8 +177,12 @@ def main() -> None:
     """Print the path of each named tool, one a line."""
     parser = argparse.ArgumentParser(prog="python -m tools.binaries", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="tools to find or build; none: all of them")
-    for name in parser.parse_args().names or TOOLS:
-        print(find(name), flush=True)
+    chosen = parser.parse_args().names
+    for name in chosen or TOOLS:
+        if not chosen and (why := missing(name)):
+            say(f"left out: {name}: {why}")
+        else:
+            print(find(name), flush=True)
 
 
 if __name__ == "__main__":

@@ -32,19 +32,22 @@ def read_objects(text: str) -> list[dict[str, Any]]:
     return [item for item in yaml.load_all(text, Loader=_Loader) if item]
 
 
-def chart(name: str) -> Path | None:
-    """Folder or archive of a chart, pulled into the cache where the registry answers; None where it cannot be had."""
-    version = CHARTS[name].version
+def chart(name: str, version: str | None = None) -> Path | None:
+    """Folder or archive of a chart, pulled into the cache where the registry answers; None where it cannot be had.
+
+    A folder is taken for the version of the table; another `version` is an archive.
+    """
+    archive = f"{name}-{version or CHARTS[name].version}.tgz"
     cache = go_build.cache_dir().parent / "charts"
     folders = [Path(os.environ[SETTING])] if os.environ.get(SETTING) else []
     for folder in [*folders, cache]:
-        for candidate in (folder / name, folder / f"{name}-{version}.tgz"):
+        for candidate in (folder / archive, *([folder / name] if version is None else [])):
             if candidate.exists():
                 return candidate
-    return _pull(name, cache)
+    return _pull(name, version or CHARTS[name].version, cache)
 
 
-def _pull(name: str, cache: Path) -> Path | None:
+def _pull(name: str, version: str, cache: Path) -> Path | None:
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache) as folder, progress(f"Pulling chart {name}"):
         command = [
@@ -52,7 +55,7 @@ def _pull(name: str, cache: Path) -> Path | None:
             "pull",
             CHARTS[name].oci,
             "--version",
-            CHARTS[name].version,
+            version,
             "--destination",
             folder,
         ]
@@ -63,7 +66,7 @@ def _pull(name: str, cache: Path) -> Path | None:
         archives = list(Path(folder).glob("*.tgz"))
         if result.returncode or not archives:
             return None
-        return archives[0].rename(cache / f"{name}-{CHARTS[name].version}.tgz")
+        return archives[0].rename(cache / f"{name}-{version}.tgz")
 
 
 def template(location: Path, release: str, namespace: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:

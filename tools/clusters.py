@@ -32,7 +32,7 @@ class Row:
 
 COLUMNS = (
     *("environment", "distribution", "runs", "alerts", "left out", "objects"),
-    *("Prometheus", "Loki", "Alertmanager", "GPU"),
+    *("Prometheus", "Loki", "Alertmanager", "GPU", "hub"),
 )
 
 
@@ -65,7 +65,15 @@ def _cells(settings: Settings, objects: int) -> tuple[str, ...]:
         f"{loki.mode if loki.distributed else loki.replicas} x {loki.retention}, {loki.storage.type}",
         str(alertmanager.replicas),
         settings.dcgm.mode,
+        _hub(settings),
     )
+
+
+def _hub(settings: Settings) -> str:
+    sends = [("metrics", settings.prometheus.remote_write), ("logs", settings.central_logs)]
+    words = ["is one"] if settings.hub.enabled or settings.hub.log_senders else []
+    words += [f"gets {what}" for what, given in sends if given]
+    return ", ".join(words) or "none"
 
 
 def rows(files: Iterable[Path]) -> list[Row]:

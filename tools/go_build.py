@@ -56,10 +56,19 @@ def module_dir(module: str, name: str = "") -> Path:
     return Path(result.stdout.strip())
 
 
-def build(tool: str, module: str, package: str, target: Path, *, stamps: Sequence[str] = (), tags: str = "") -> None:
-    """Build `package` as the static program `target`; a second process that wants the same waits for the first.
+def build(
+    tool: str,
+    module: str,
+    package: str,
+    target: Path,
+    *,
+    stamps: Sequence[str] = (),
+    tags: str = "",
+    cgo: bool = False,
+) -> None:
+    """Build `package` as the program `target`; a second process that wants the same waits for the first.
 
-    `stamps` are `variable=value` pairs for the linker, `tags` Go build tags.
+    `stamps` are `variable=value` pairs for the linker, `tags` Go build tags. It is static unless `cgo` lets C in.
     Raises `UserError` with the log's last lines on failure.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -79,7 +88,7 @@ def build(tool: str, module: str, package: str, target: Path, *, stamps: Sequenc
                 code = subprocess.run(
                     [*command, *overlay, package],
                     cwd=folder,
-                    env=_environment(),
+                    env={**_environment(), "CGO_ENABLED": "1" if cgo else "0"},
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     check=False,

@@ -74,17 +74,19 @@ def manifests(
     secrets: Callable[[str], str] = synth.placeholder,
     password: Callable[[str, int], str] = lambda name, _length: synth.placeholder(name),
     local: bool = False,
+    grafana: bool = True,
 ) -> Manifests:
     """All objects of a stack file.
 
     `secrets` gives the value of a secret that the file does not hold, `password` that of a generated one. `local`
-    puts stand-ins in the place of what the local cluster cannot have: a chart out of reach, the DCGM exporter.
+    puts stand-ins in the place of what the local cluster cannot have: a chart out of reach, the DCGM exporter; there,
+    `grafana` says whether Grafana can run.
     Raises SettingsError for mistakes in the stack file.
     """
     config = synth.stack_config(file)
     without_chart = local and charts.chart(stand_in.CHART) is None
-    if without_chart:
-        config |= {f"{PREFIX}{section}": content for section, content in stand_in.WITHOUT.items()}
+    if without_chart or not grafana:
+        config = stand_in.without_grafana(config)
     unset = unset_secrets(file, config)
     program = synth.synthesize(stack, config, secrets={key: secrets(key) for key in unset}, password=password)
     result = Manifests(stack, unset_secrets=unset)

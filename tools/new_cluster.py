@@ -148,6 +148,7 @@ def next_steps(name: str, text: str) -> str:
             f"  make rules STACK={name}",
             f"  make preview STACK={name}",
             f"  make up STACK={name}",
+            f"  make verify STACK={name}",
         ]
     )
 

@@ -6,17 +6,16 @@ An alert that ends within 10 minutes asked nobody to act: it should wait longer 
 import argparse
 import json
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode
 
 from rich.console import Console
 from rich.table import Table
 
 from tools.console import UserError, progress, run
+from tools.reach import Part, part_at
 
 STEP = 60
 """Seconds between two samples that are asked for."""
@@ -26,7 +25,6 @@ WEEK = 7 * 86400
 DAY = 86400
 QUERY = 'ALERTS{alertstate="firing", severity!="none"}'
 CANDIDATE_FIRINGS, CANDIDATE_SHARE = 5, 0.8
-TIMEOUT = 60
 
 
 @dataclass
@@ -88,22 +86,23 @@ def read(url: str, start: int, end: int) -> dict[str, tuple[dict[str, str], list
 
     Raises UserError where Prometheus does not answer.
     """
+    prometheus = part_at(url)
     series: dict[str, tuple[dict[str, str], list[int]]] = {}
     for begin in range(start, end, DAY):
         query = {"query": QUERY, "start": begin, "end": min(begin + DAY - STEP, end), "step": STEP}
-        for found in _get(f"{url}/api/v1/query_range?{urllib.parse.urlencode(query)}"):
+        for found in _result(prometheus, f"/api/v1/query_range?{urlencode(query)}"):
             labels = {name: value for name, value in found["metric"].items() if name not in {"__name__", "alertstate"}}
             _, times = series.setdefault(json.dumps(labels, sort_keys=True), (labels, []))
             times += [int(moment) for moment, _ in found["values"]]
     return series
 
 
-def _get(url: str) -> Any:
+def _result(prometheus: Part, path: str) -> Any:
+    answer = prometheus.read(path)
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:  # noqa: S310 (http or https, checked in main)
-            return json.load(answer)["data"]["result"]
-    except (urllib.error.URLError, TimeoutError, ValueError, KeyError, OSError) as error:
-        raise UserError(f"Prometheus at {url.split('/api/', maxsplit=1)[0]} does not answer this: {error}") from None
+        return answer["data"]["result"]
+    except (TypeError, KeyError):
+        raise UserError(f"{prometheus.url} is no Prometheus: its answer has no result") from None
 
 
 def main() -> None:
@@ -112,13 +111,13 @@ def main() -> None:
     parser.add_argument("--url", default="http://127.0.0.1:9090", help="address of Prometheus (%(default)s)")
     parser.add_argument("--weeks", type=int, default=1, help="how many weeks back (%(default)s)")
     arguments = parser.parse_args()
-    if not arguments.url.startswith(("http://", "https://")) or arguments.weeks < 1:
-        raise UserError("give --url http://... of a Prometheus, and --weeks of at least 1")
+    if arguments.weeks < 1:
+        raise UserError("give --weeks of at least 1")
     # Whole steps: the answers of two days then meet without a gap.
     end = int(time.time()) // STEP * STEP
     start = end - arguments.weeks * WEEK
     with progress("asking Prometheus"):
-        noise = count(read(arguments.url.rstrip("/"), start, end), start, end)
+        noise = count(read(arguments.url, start, end), start, end)
     table = Table(
         "alert", "cluster", "weeks ago", "firings", "series", "hours", "gone within 10 min", "", title="Noise"
     )

@@ -18,6 +18,7 @@ from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import yaml
 
@@ -61,6 +62,25 @@ class Part:
             return json.loads(text) if text.startswith(("{", "[")) else yaml.safe_load(text)
         except (ValueError, yaml.YAMLError) as error:
             raise UserError(f"{self.name} answers {path.partition('?')[0]} with something else: {error}") from None
+
+
+def part_at(url: str) -> Part:
+    """The part at an address that a person gave. A password in it is sent, and never shown.
+
+    Raises UserError where it is no address.
+    """
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in {"http", "https"}:
+        raise UserError("give as URL an address such as http://127.0.0.1:9090 or https://prometheus.example.com")
+    login, _, place = parts.netloc.rpartition("@")
+    shown = f"{parts.scheme}://{place}{parts.path}".rstrip("/")
+    pair = ":".join(unquote(half) for half in login.partition(":")[::2])
+    headers = {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"} if login else {}
+    return Part(place, shown, headers)
 
 
 @dataclass(frozen=True)
@@ -144,6 +164,10 @@ class Parts:
     def prometheus(self) -> Part:
         """The first pod of Prometheus that its Service leads to."""
         return self._open("Prometheus", f"service/{addresses.PROMETHEUS}", addresses.PROMETHEUS_PORT)
+
+    def hub(self) -> Part:
+        """The Prometheus that other clusters write to."""
+        return self._open("The hub's Prometheus", f"service/{addresses.HUB}", addresses.PROMETHEUS_PORT)
 
     def alertmanagers(self) -> list[Part]:
         """Every replica: only one of them sends a notification."""

@@ -72,19 +72,22 @@ def destinations(settings: Settings) -> Iterator[tuple[dict[str, str], list[str]
                 yield there, told(route, there)
 
 
-def _tree(route: Mapping[str, Any], parent: Tree | None = None) -> Tree:
+def tree(route: Mapping[str, Any], parent: Tree | None = None, inherited: str = "") -> Tree:
+    """The routes as they are printed."""
     conditions = " and ".join(route.get("matchers", [])) or "everything else"
     muted = ", ".join(route.get("mute_time_intervals", []))
     words = {"group_wait": "wait", "group_interval": "again", "repeat_interval": "repeat"}
     timing = ", ".join(f"{word} {route[name]}" for name, word in words.items() if name in route)
-    text = f"{conditions} -> {route.get('receiver', '')}"
+    receiver = route.get("receiver", inherited)
+    # A route that names nobody itself only leads to those below it.
+    text = f"{conditions} -> {receiver}" if "receiver" in route else f"{conditions}: the first below, else {receiver}"
     text += f"  ({timing})" if timing else ""
     text += f"  not during {muted}" if muted else ""
     text += "  and on" if route.get("continue") else ""
-    tree = parent.add(text) if parent else Tree(text)
+    here = parent.add(text) if parent else Tree(text)
     for child in route.get("routes", []):
-        _tree(child, tree)
-    return tree
+        tree(child, here, receiver)
+    return here
 
 
 def page() -> str:
@@ -116,7 +119,7 @@ def main() -> None:
     stack = arguments.stack
     settings = stack_settings(stack)
     console = Console(width=None if Console().is_terminal else 160, highlight=False, markup=False)
-    console.print(_tree(config(settings)["route"]))
+    console.print(tree(config(settings)["route"]))
     table = Table("alert", "severity", "team", "component", "namespace", "goes to", title=f"Alerts of stack {stack}")
     nobody = 0
     for labels, receivers in destinations(settings):

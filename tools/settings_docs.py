@@ -87,7 +87,9 @@ def _rows(defs: dict[str, Any], value: dict[str, Any], prefix: str) -> list[str]
 
 
 def _resolve(defs: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
-    reference = value.get("$ref")
+    choices = [choice for choice in value.get("anyOf", []) if choice.get("type") != "null"]
+    # A section that a stack may leave out is a model or nothing.
+    reference = choices[0].get("$ref") if len(choices) == 1 else value.get("$ref")
     return defs[reference.rsplit("/", 1)[-1]] if reference else value
 
 

@@ -16,14 +16,16 @@ SERIES_PER_NODE = 2000
 """node-exporter, kubelet and the node's share of the rest."""
 SERIES_PER_POD = 150
 """cAdvisor and kube-state-metrics."""
+STATE_PER_POD = 60
+"""Those of kube-state-metrics, which is scraped twice as often as the others."""
 BYTES_PER_SAMPLE = 2
 """On disk; Prometheus' own documentation says one to two."""
 BLOCKS = 0.8
 """Share of the volume that blocks may fill."""
 MEMORY_PER_SERIES = 8 * 2**10
 MEMORY_BASE = 256 * 2**20
-COMPRESSION = 8
-"""Received bytes of ordinary text for each stored one."""
+COMPRESSION = 5
+"""Received bytes of ordinary text for each stored one, with the compression that is the default."""
 RESERVE = 1.3
 DAY = 86400
 GIB = 2**30
@@ -41,9 +43,10 @@ def series(nodes: int, pods: int) -> int:
     return nodes * SERIES_PER_NODE + pods * SERIES_PER_POD
 
 
-def prometheus(count: int, days: int, interval: int = 30) -> dict[str, Any]:
-    """Section `prometheus` for so many series, kept for `days`, scraped every `interval` seconds."""
-    stored = count / interval * DAY * days * BYTES_PER_SAMPLE / BLOCKS
+def prometheus(nodes: int, pods: int, days: int, interval: int = 30) -> dict[str, Any]:
+    """Section `prometheus` for a cluster, kept for `days`, scraped every `interval` seconds."""
+    count = series(nodes, pods)
+    stored = (count + pods * STATE_PER_POD) / interval * DAY * days * BYTES_PER_SAMPLE / BLOCKS
     halves = math.ceil((count * MEMORY_PER_SERIES + MEMORY_BASE) / (GIB / 2))
     resources = {
         "cpu": f"{max(200, count // 500)}m",
@@ -98,7 +101,8 @@ def main() -> None:
         raise UserError("nodes, pods, days and logs are numbers above zero: make sizing NODES=10 PODS=300 LOGS=0.25")
     count = series(arguments.nodes, arguments.pods)
     say(f"About {count} series, {arguments.logs * DAY / 1024:.1f} GiB of lines a day.")
-    sections = {"prometheus": prometheus(count, arguments.days), "loki": loki(arguments.logs, arguments.log_days)}
+    metrics = prometheus(arguments.nodes, arguments.pods, arguments.days)
+    sections = {"prometheus": metrics, "loki": loki(arguments.logs, arguments.log_days)}
     print(
         yaml.safe_dump({f"observability:{name}": section for name, section in sections.items()}, sort_keys=False),
         end="",

@@ -1,21 +1,26 @@
 """`make up`, `make preview` and `make down`: a stack onto the local cluster, or by the engine onto its own."""
 
 import argparse
+import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from components.versions import CHARTS
 from settings.cluster import Distribution
-from tools import charts, cluster, engine, readiness
+from tools import charts, cluster, engine, readiness, volumes
 from tools.access import access
 from tools.apply import LocalSecrets, apply
 from tools.console import UserError, run, say
 from tools.inbox import local as inbox
 from tools.inbox.redirect import redirected, redirected_config
-from tools.manifests import images, manifests
+from tools.manifests import Manifests, images, manifests
 from tools.page import Page, complete, show
+from tools.reach import reach
 from tools.render import report
 from tools.rules import stack_settings
+from tools.stand_in import GRAFANA_IMAGES, STANDS_FOR, without_grafana
+from tools.stand_in.kinds import Object
 from tools.synth import ROOT
 
 LOCAL = ROOT / "out" / "local"
@@ -46,12 +51,8 @@ def up_local(stack: str, *, fake_nodes: bool = False, folder: Path = LOCAL) -> N
         cluster.stop(folder)
     running = cluster.start(folder, fake_nodes_only=fake_nodes)
     marker.write_text(way)
-    local = LocalSecrets(folder / "secrets.json")
-    rendered = manifests(
-        stack, ROOT / f"Pulumi.{stack}.yaml", secrets=inbox.secret, password=local.password, local=bool(reason)
-    )
     runs = running.mode != "fake"
-    missing = running.ensure_images(images(rendered.objects)).missing if runs else []
+    rendered, missing = _rendered(stack, running, LocalSecrets(folder / "secrets.json"))
     if runs:
         inbox.start(running)
     if reason:
@@ -63,10 +64,12 @@ def up_local(stack: str, *, fake_nodes: bool = False, folder: Path = LOCAL) -> N
     else:
         say("Deploying by the Pulumi engine: CLI, plugins and charts are there.")
         local_stack = _local_stack(stack, folder)
-        local_stack.prepare(running.kubeconfig, inbox.secret, change=redirected_config)
+        change = without_grafana if any(map(_is_grafana, missing)) else dict
+        local_stack.prepare(running.kubeconfig, inbox.secret, change=lambda config: redirected_config(change(config)))
         local_stack.run("up", "--yes", "--skip-preview")
-    stand_ins = [*rendered.stand_ins, *(f"Image {name} cannot be had here; its pods do not run." for name in missing)]
-    page = Page(stack, way, stand_ins=stand_ins)
+        if runs:
+            _put_stand_ins(running, rendered.objects)
+    page = Page(stack, way, stand_ins=[*rendered.stand_ins, *_said(missing)])
     if runs:
         there = [item for item in rendered.objects if not set(images([item])) & set(missing)]
         readiness.wait(running.kubeconfig, there)
@@ -75,6 +78,41 @@ def up_local(stack: str, *, fake_nodes: bool = False, folder: Path = LOCAL) -> N
         page = complete(page, opened)
     show(page)
     say(f"Talk to the cluster by: kubectl --kubeconfig {running.kubeconfig} get pods -A")
+
+
+def _rendered(stack: str, running: cluster.Cluster, local: LocalSecrets) -> tuple[Manifests, list[str]]:
+    """The stack as this cluster can run it, and the images that cannot be had: with Grafana's goes Grafana."""
+    file = ROOT / f"Pulumi.{stack}.yaml"
+    rendered = manifests(stack, file, secrets=inbox.secret, password=local.password, local=True)
+    missing = running.ensure_images(images(rendered.objects)).missing if running.mode != "fake" else []
+    if any(map(_is_grafana, missing)):
+        rendered = manifests(stack, file, secrets=inbox.secret, password=local.password, local=True, grafana=False)
+    return rendered, missing
+
+
+def _put_stand_ins(running: cluster.Cluster, objects: list[Object]) -> None:
+    """Replace what the engine has made by what stands in for it here: the program knows the real thing only.
+
+    Replaced, not applied: of two who apply each would keep its own containers in the pod.
+    """
+    for item in objects:
+        if STANDS_FOR in item["metadata"].get("labels", {}):
+            own = item["kind"] == "ConfigMap"
+            how = ["apply", "--server-side", "--force-conflicts"] if own else ["replace"]
+            running.kubectl(*how, "--filename=-", stdin=json.dumps(item))
+
+
+def _is_grafana(image: str) -> bool:
+    return image.rpartition(":")[0] in GRAFANA_IMAGES
+
+
+def _said(missing: list[str]) -> Iterator[str]:
+    """What goes with images that cannot be had, in words."""
+    if any(map(_is_grafana, missing)):
+        yield "No image of Grafana can be had here: Grafana, its rules and the dashboards are left out."
+    for name in missing:
+        if not _is_grafana(name):
+            yield f"Image {name} cannot be had here; its pods do not run."
 
 
 def _local_stack(stack: str, folder: Path) -> engine.LocalStack:
@@ -97,6 +135,9 @@ def with_engine(command: str, stack: str, *, yes: bool) -> None:
             raise UserError(f"{command} of stack {stack} changes a real cluster; confirm it with YES=1")
         if input(f"{command} of stack {stack} changes a real cluster. Type the stack's name to go on: ") != stack:
             raise UserError("not confirmed; nothing was changed")
+    if command != "destroy":
+        settings = stack_settings(stack)
+        volumes.warn(reach(settings, LOCAL), settings)
     found.run([command, "--stack", stack, *([] if command == "preview" else ["--yes"])], {})
 
 

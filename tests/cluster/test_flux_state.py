@@ -1,7 +1,6 @@
 """The real kube-state-metrics makes `gotk_resource_info` of Flux's objects, with the labels that rules ask for."""
 
 import re
-import socket
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from components.flux_state import KINDS, custom_resource_state
 from tests.cluster.traces import wait_for
 from tools import cluster
 from tools.binaries import find
+from tools.ports import free_ports
 
 GIT = {"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository"}
 APPLY = {"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization"}
@@ -72,13 +72,12 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[
         text = yaml.safe_dump_all([definition(*known) for known in present])
         running.kubectl("apply", "--server-side", "--filename=-", stdin=text)
         for known in present:
-            running.kubectl("wait", "--for=condition=Established", f"crd/{definition(*known)['metadata']['name']}")
+            name = definition(*known)["metadata"]["name"]
+            running.kubectl("wait", "--for=condition=Established", f"crd/{name}", "--timeout=120s")
         running.kubectl("apply", "--server-side", "--filename=-", stdin=yaml.safe_dump_all(OBJECTS))
         config = folder / "state.yaml"
         config.write_text(yaml.safe_dump(custom_resource_state()))
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
+        [port] = free_ports(1)
         options = [f"--kubeconfig={running.kubeconfig}", f"--port={port}", "--host=127.0.0.1", "--resources=nodes"]
         options += [f"--custom-resource-state-config-file={config}", "--telemetry-host=127.0.0.1", "--telemetry-port=0"]
         with (folder / "ksm.log").open("w") as log:

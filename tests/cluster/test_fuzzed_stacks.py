@@ -43,7 +43,7 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         first = [{"apiVersion": "v1", "kind": "Namespace", "metadata": meta}, *crds]
         # Server-side: the CRDs are too large for the annotation that a plain apply leaves.
         running.kubectl("apply", "--server-side", "--filename=-", stdin=listed(first))
-        running.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+        running.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=180s")
         yield running
 
 

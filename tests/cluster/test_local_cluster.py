@@ -79,23 +79,23 @@ def test_it_tells_the_version_that_is_pinned(running: cluster.Cluster) -> None:
 
 
 def test_a_pod_that_asks_for_gpus_is_scheduled_and_looks_ready(running: cluster.Cluster) -> None:
-    running.kubectl("wait", "--for=create", "serviceaccount/default", "--timeout=60s")
+    running.kubectl("wait", "--for=create", "serviceaccount/default", "--timeout=180s")
     apply(running, POD)
-    running.kubectl("wait", "--for=condition=Ready", "pod/worker", "--timeout=60s")
+    running.kubectl("wait", "--for=condition=Ready", "pod/worker", "--timeout=180s")
     assert running.kubectl("get", "pod/worker", "-o=jsonpath={.spec.nodeName}") == "fake-gpu"
 
 
 def test_a_claim_of_the_default_class_is_bound(running: cluster.Cluster) -> None:
-    running.kubectl("wait", "--for=create", "serviceaccount/default", "--timeout=60s")
+    running.kubectl("wait", "--for=create", "serviceaccount/default", "--timeout=180s")
     apply(running, CLAIMING_POD)
-    running.kubectl("wait", "--for=jsonpath={.status.phase}=Bound", "pvc/data", "--timeout=60s")
-    running.kubectl("wait", "--for=condition=Ready", "pod/keeper", "--timeout=60s")
+    running.kubectl("wait", "--for=jsonpath={.status.phase}=Bound", "pvc/data", "--timeout=180s")
+    running.kubectl("wait", "--for=condition=Ready", "pod/keeper", "--timeout=180s")
 
 
 def test_pod_security_is_enforced(running: cluster.Cluster) -> None:
     running.kubectl("create", "namespace", "tight")
     running.kubectl("label", "namespace", "tight", "pod-security.kubernetes.io/enforce=restricted")
-    running.kubectl("wait", "--for=create", "serviceaccount/default", "--namespace=tight", "--timeout=60s")
+    running.kubectl("wait", "--for=create", "serviceaccount/default", "--namespace=tight", "--timeout=180s")
     manifest = POD.replace("namespace: default", "namespace: tight")
 
     def refusal() -> str:
@@ -105,7 +105,7 @@ def test_pod_security_is_enforced(running: cluster.Cluster) -> None:
             return str(error)
 
     # The admission hears of the namespace's label a moment later.
-    wait_for("refusal", refusal, lambda text: "violates PodSecurity" in text, 60)
+    wait_for("refusal", refusal, lambda text: "violates PodSecurity" in text, 180)
 
 
 def test_strangers_may_not_read(running: cluster.Cluster) -> None:
@@ -128,7 +128,7 @@ def test_a_killed_part_is_reported_and_started_again(
     os.kill(before["kube-scheduler"], signal.SIGKILL)
     state = load(running.state.folder)
     assert state is not None
-    processes.wait_for("end of the scheduler", lambda: state.dead == ["kube-scheduler"], 30, [])
+    processes.wait_for("end of the scheduler", lambda: state.dead == ["kube-scheduler"], 120, [])
     assert any(line.startswith("kube-scheduler: ended") for line in cluster.status(running.state.folder))
     cluster.start(running.state.folder, fake_nodes_only=True)
     assert "kube-scheduler" in capsys.readouterr().err

@@ -24,7 +24,7 @@ from tools.cluster import Cluster
 from tools.manifests import Manifests, manifests
 from tools.synth import ROOT
 
-OPERATOR_SECONDS = 120
+OPERATOR_SECONDS = 300
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def api_proxy(local: Cluster) -> Iterator[str]:
             # It says "Starting to serve on 127.0.0.1:40001".
             assert process.stdout is not None
             url = f"http://{process.stdout.readline().split()[-1]}"
-            wait_for("answer of kubectl proxy", lambda: answers(f"{url}/readyz"), 30)
+            wait_for("answer of kubectl proxy", lambda: answers(f"{url}/readyz"), 120)
             yield url
         finally:
             process.terminate()

@@ -41,7 +41,7 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         labels = namespace_labels("restricted")
         create(running, [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}])
         account = partial(running.kubectl, "get", "serviceaccount", "-n", NAMESPACE, "--ignore-not-found", "default")
-        wait_for("default account", account, 60)
+        wait_for("default account", account, 180)
         yield running
 
 
@@ -139,6 +139,7 @@ def test_pods_are_restricted(local: Cluster, tmp_path: Path, stack: str, expecte
 VARIANTS: dict[str, dict[str, Any]] = {
     "alloy": {
         "logAgent": {"program": "alloy"},
+        "centralLogs": {"url": "https://logs.example.com", "passwordSecret": "hubLogs"},
         "dcgm": {"mode": "deploy"},
         "events": {"mode": "deploy"},
         "alertmanager": {"heartbeat": "none", "silences": []},
@@ -148,7 +149,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 """Stack prod with what no tracked stack chooses."""
 
 
-@pytest.mark.parametrize(("name", "expected"), [("alloy", {"alloy", "dcgm-exporter"})])
+@pytest.mark.parametrize(("name", "expected"), [("alloy", {"alloy", "central-logs", "dcgm-exporter"})])
 def test_optional_pods_are_restricted(local: Cluster, tmp_path: Path, name: str, expected: set[str]) -> None:
     config = stack_config(ROOT / "Pulumi.prod.yaml")
     config |= {f"{PROJECT}:{key}": value for key, value in VARIANTS[name].items()}

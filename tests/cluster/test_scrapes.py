@@ -15,13 +15,13 @@ import yaml
 
 from components import addresses
 from tests.cluster.test_objects import OPERATOR_SECONDS, api_proxy, check, has, packed, wait_for
-from tests.delivery.daemons import free_ports
 from tests.live.probes import daemons
 from tools import cluster
 from tools.apply import LocalSecrets, apply
 from tools.binaries import find
 from tools.cluster import Cluster
 from tools.manifests import manifests
+from tools.ports import free_ports
 from tools.synth import ROOT
 
 DATABASE = {"address": "db.shop.svc:5432", "credentials": {"name": "login"}}

@@ -1,7 +1,6 @@
 """A real Prometheus and a real Loki on free loopback ports, filled with the synthetic data."""
 
 import json
-import socket
 import subprocess
 import time
 import urllib.error
@@ -16,9 +15,10 @@ import yaml
 
 from tests.dashboards import series
 from tests.dashboards.rules import recording_groups
+from tools.ports import free_ports
 
 CLUSTERS = ("healthy", "faulty")
-START_SECONDS = 120
+START_SECONDS = 240
 
 
 class Server:
@@ -38,8 +38,8 @@ class Server:
 
 
 @contextmanager
-def prometheus(programs: dict[str, Path], folder: Path, recorded: set[str]) -> Iterator[tuple[Server, int]]:
-    """Prometheus with the series of both clusters, and the last second of the series.
+def prometheus(programs: dict[str, Path], folder: Path, recorded: set[str]) -> Iterator[tuple[Server, int, int]]:
+    """Prometheus with the series of both clusters, the last second of the series, and one of those that rules record.
 
     The recording rules run; the server is given when they have made the series of the names `recorded`.
     """
@@ -53,8 +53,13 @@ def prometheus(programs: dict[str, Path], folder: Path, recorded: set[str]) -> I
     rules = folder / "recording.yaml"
     rules.write_text(yaml.safe_dump({"groups": recording_groups()}))
     with running_prometheus(programs["prometheus"], folder, {"rule_files": [str(rules)]}) as (server, alive):
-        wait("the recording rules", lambda: recorded <= set(server.get("/api/v1/label/__name__/values")), alive)
-        yield server, end
+        wait("the recording rules", lambda: all(_recorded_often(server, name) for name in recorded), alive)
+        yield server, end, int(time.time())
+
+
+def _recorded_often(server: Server, name: str) -> bool:
+    """Whether a few evaluations have written the series of this name."""
+    return bool(server.get("/api/v1/query", query=f"count_over_time({name}[5m]) >= 3")["result"])
 
 
 @contextmanager
@@ -64,7 +69,7 @@ def running_prometheus(
     """Prometheus over the blocks in `folder/tsdb`, when it is ready; and whether it still runs."""
     config = folder / "prometheus.yaml"
     config.write_text(yaml.safe_dump(configuration))
-    port = _free_port()
+    [port] = free_ports(1)
     command = [
         *(program, f"--config.file={config}", f"--storage.tsdb.path={folder / 'tsdb'}"),
         *(f"--web.listen-address=127.0.0.1:{port}", "--storage.tsdb.retention.time=60d", *options),
@@ -76,16 +81,17 @@ def running_prometheus(
 
 
 @contextmanager
-def loki(programs: dict[str, Path], folder: Path) -> Iterator[Server]:
-    """Loki with the lines of both clusters."""
-    port, grpc = _free_port(), _free_port()
+def loki(programs: dict[str, Path], folder: Path) -> Iterator[tuple[Server, int]]:
+    """Loki with the lines of both clusters, and the second in which they end."""
+    port, grpc = free_ports(2)
     config = folder / "loki.yaml"
     config.write_text(yaml.safe_dump(_loki_config(port, grpc, folder)))
     with _running([programs["loki"], f"-config.file={config}"], folder / "loki.log") as alive:
         server = Server(port)
         wait("Loki", lambda: _answers(f"{server.url}/ready"), alive)
-        _push(server)
-        yield server
+        end = int(time.time())
+        _push(server, end)
+        yield server, end
 
 
 def _loki_config(port: int, grpc: int, folder: Path) -> dict[str, Any]:
@@ -114,10 +120,9 @@ def _loki_config(port: int, grpc: int, folder: Path) -> dict[str, Any]:
     }
 
 
-def _push(server: Server) -> None:
-    """Each line of lines.yaml each 2 s over the last ten minutes."""
-    now = time.time_ns()
-    moments = [now - second * 10**9 for second in range(600, 0, -2)]
+def _push(server: Server, end: int) -> None:
+    """Each line of lines.yaml each 2 s over the ten minutes before the end (Unix seconds)."""
+    moments = [(end - second) * 10**9 for second in range(600, 0, -2)]
     lines = yaml.safe_load((series.DATA / "lines.yaml").read_text())
     streams = [
         {
@@ -135,12 +140,6 @@ def _push(server: Server) -> None:
     )
     with urllib.request.urlopen(request, timeout=60) as answer:
         assert answer.status == 204
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _answers(url: str) -> bool:

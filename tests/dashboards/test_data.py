@@ -4,7 +4,6 @@ A panel with a `noValue` text is empty when all is well; every other panel shows
 """
 
 import re
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -40,8 +39,9 @@ PROGRAMS = ("promtool", "prometheus", "loki")
 class Stack:
     """Both servers, and queries as Grafana sends them."""
 
-    def __init__(self, prometheus: Server, end: int, loki: Server, recorded: set[str]) -> None:
-        self.prometheus, self.end, self.loki, self.recorded = prometheus, end, loki, recorded
+    def __init__(self, prometheus: tuple[Server, int, int], loki: tuple[Server, int], recorded: set[str]) -> None:
+        self.prometheus, self.end, self.recorded_end = prometheus
+        (self.loki, self.lines_end), self.recorded = loki, recorded
 
     def ask(self, target: Target, cluster: str) -> list[dict[str, Any]]:
         """The series or streams that the query gives for the last hour."""
@@ -50,11 +50,11 @@ class Stack:
             # A count that falls back to zero always gives data: ask without the fallback.
             query = query.replace(" or vector(0)", "")
         if target.is_loki:
-            server, path, now = self.loki, "/loki/api/v1/query", int(time.time())
+            server, path, now = self.loki, "/loki/api/v1/query", self.lines_end
         else:
             # Recorded series begin when the server starts; the others end a moment before.
             recorded = bool(self.recorded & promql.metrics(query))
-            server, path, now = self.prometheus, "/api/v1/query", int(time.time()) if recorded else self.end
+            server, path, now = self.prometheus, "/api/v1/query", self.recorded_end if recorded else self.end
         if target.is_instant:
             return list(server.get(path, query=query, time=str(now))["result"])
         window = {"start": str(now - HOUR), "end": str(now), "step": "60"}
@@ -72,10 +72,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     programs = {name: binaries.find(name) for name in PROGRAMS}
     recorded = _recorded()
     with (
-        daemons.prometheus(programs, folder, recorded) as (prometheus, end),
+        daemons.prometheus(programs, folder, recorded) as prometheus,
         daemons.loki(programs, folder) as loki,
     ):
-        yield Stack(prometheus, end, loki, recorded)
+        yield Stack(prometheus, loki, recorded)
 
 
 def _recorded() -> set[str]:

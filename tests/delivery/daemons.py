@@ -2,13 +2,10 @@
 
 import json
 import signal
-import socket
 import subprocess
-import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,30 +13,10 @@ from typing import Any, TypeVar
 import yaml
 
 from tools.binaries import find
+from tools.ports import free_ports
 
 Found = TypeVar("Found")
 WAIT = 60.0
-_given: set[int] = set()
-_giving = threading.Lock()
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on, for TCP and UDP; none is given twice, since daemons take theirs later."""
-    ports: list[int] = []
-    with _giving, ExitStack() as sockets:
-        while len(ports) < count:
-            tcp = sockets.enter_context(socket.socket())
-            udp = sockets.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-            tcp.bind(("127.0.0.1", 0))
-            port = int(tcp.getsockname()[1])
-            try:
-                udp.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            if port not in _given:
-                ports.append(port)
-                _given.add(port)
-    return ports
 
 
 def wait_for(what: str, ask: Callable[[], Found], seconds: float = WAIT) -> Found:
@@ -111,7 +88,7 @@ class Alertmanager:
 
     def get(self, path: str) -> Any:
         """Answer of the API v2."""
-        with urllib.request.urlopen(f"{self.url}/api/v2/{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.url}/api/v2/{path}", timeout=WAIT) as answer:
             return json.load(answer)
 
     def push(self, alerts: Iterable[Mapping[str, Any]]) -> None:
@@ -120,7 +97,7 @@ class Alertmanager:
         request = urllib.request.Request(
             f"{self.url}/api/v2/alerts", data=body, headers={"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=WAIT) as answer:
             assert answer.status == 200
 
 

@@ -14,17 +14,17 @@ import yaml
 
 from components import chart_values, loki_config
 from components.alert_rules import content
-from components.receivers import PAGERDUTY
 from components.rule_files import Selection
 from components.stack import select_rules
 from settings import Settings
 from settings.alerts import AlertTuning
 from settings.reader import secret_keys
 from tools.binaries import find
+from tools.ports import free_ports
 
 from . import stacks
-from .daemons import WAIT, Alertmanager, free_ports, wait_for
-from .services import Services
+from .daemons import WAIT, Alertmanager, wait_for
+from .services import Services, led_to
 from .sinks import HttpSink
 from .watcher import Watcher
 
@@ -73,7 +73,7 @@ class Daemon:
     def get(self, path: str) -> str:
         """Text at a path; nothing where it does not answer."""
         try:
-            with urllib.request.urlopen(f"{self.url}{path}", timeout=10) as answer:
+            with urllib.request.urlopen(f"{self.url}{path}", timeout=30) as answer:
                 return str(answer.read().decode())
         except OSError:
             return ""
@@ -200,11 +200,7 @@ def alertmanagers(
     folder: Path, chosen: Settings, secrets: Mapping[str, str], people: HttpSink, ports: list[int]
 ) -> list[Alertmanager]:
     """Replicas with the configuration of the stack, that know each other; not started."""
-    config = stacks.rendered(chosen, folder / "alertmanager", secrets)
-    config = stacks.replaced(config, PAGERDUTY["us"], f"{people.url}/pagerduty")
-    for receiver in config["receivers"]:
-        for telegram in receiver.get("telegram_configs", []):
-            telegram["api_url"] = people.url
+    config = led_to(people.url, stacks.rendered(chosen, folder / "alertmanager", secrets))
     gossip = free_ports(len(ports))
     joined = [f"--cluster.peer={LOCAL}:{port}" for port in gossip] if len(ports) > 1 else []
     return [

@@ -54,7 +54,8 @@ class Relay:
                 sink.sendall(data)
         for connection in (source, sink):
             _close(connection)
-            if connection in self.open:
+            # The other direction may be the first.
+            with contextlib.suppress(ValueError):
                 self.open.remove(connection)
 
 

@@ -79,13 +79,19 @@ def configured(chosen: Settings, folder: Path, url: str, smtp: SmtpSink) -> dict
     """The stack's configuration, with the addresses of the sinks and times that suit a test."""
     secrets = {key: f"{key}-value\n" for key in SECRETS}
     secrets |= {f"{name}Url": f"{url}/{name}\n" for name in ("hook", "slack", "msteams", "discord")}
-    config = stacks.rendered(chosen, folder, secrets)
+    config = led_to(url, stacks.rendered(chosen, folder, secrets))
+    for receiver in config["receivers"]:
+        for mail in receiver.get("email_configs", []):
+            mail["tls_config"] = {"ca_file": str(smtp.certificate)}
+    stacks.quick(config["route"], group_wait="100ms", group_interval="1s")
+    return config
+
+
+def led_to(url: str, config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration with a sink in the place of those services whose address is not a secret of the stack."""
     for address, sink in ((PAGERDUTY["us"], f"{url}/pagerduty"), (OPSGENIE["eu"], f"{url}/opsgenie/")):
         config = stacks.replaced(config, address, sink)
     for receiver in config["receivers"]:
         for telegram in receiver.get("telegram_configs", []):
             telegram["api_url"] = url
-        for mail in receiver.get("email_configs", []):
-            mail["tls_config"] = {"ca_file": str(smtp.certificate)}
-    stacks.quick(config["route"], group_wait="100ms", group_interval="1s")
     return config

@@ -98,6 +98,8 @@ def test_components_of_the_table_exist() -> None:
         "calico",
         "nfs",
         "remote-write",
+        "central-logs",
+        "hub-logs",
         "grafana",
         "argo-cd",
         "mqtt",

@@ -14,8 +14,8 @@ from pytest import approx
 from tests.dashboards.model import Panel, panels
 from tools import noise
 from tools.binaries import find
+from tools.ports import free_ports
 
-from .daemons import free_ports
 from .processes import LOCAL, Daemon
 
 LABELS = {

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from components.routes import TIMING
+from tools.ports import free_ports
 
 from . import stacks
-from .daemons import Alertmanager, alert, free_ports, wait_for
+from .daemons import Alertmanager, alert, wait_for
 from .relay import Relay
 from .sinks import HttpSink
 

@@ -9,14 +9,16 @@ from typing import Any, get_args
 
 import pytest
 import yaml
+from rich.console import Console
 
+from components.alertmanager_config import config
 from components.receivers import HEARTBEAT, HEARTBEAT_LOGS, NOBODY
 from components.routes import TIMING, route, time_intervals
 from settings import SettingsError
 from settings.base import seconds
 from settings.routing import Team
 from tools.binaries import find
-from tools.routes import PAGE, destinations, page, shipped, told
+from tools.routes import PAGE, destinations, page, shipped, told, tree
 
 from . import stacks
 
@@ -139,3 +141,11 @@ def test_time_zones_are_known_here() -> None:
 
 def test_the_page_of_routes_is_up_to_date() -> None:
     assert PAGE.read_text(encoding="utf-8") == page(), "run: make docs"
+
+
+def test_a_route_that_names_nobody_is_said_to_lead_on(capsys: pytest.CaptureFixture[str]) -> None:
+    Console(width=200, markup=False).print(tree(config(stacks.shipped("prod"))["route"]))
+    said = capsys.readouterr().out
+    assert 'team="storage"' in said
+    assert "the first below, else nobody" in said
+    assert not re.search(r"->\s*$|->\s*\(", said, re.MULTILINE)

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from components.log_agent_stages import pod_stages
-from components.receivers import OPSGENIE, PAGERDUTY
 from settings.log_agent import LogAgentSettings
 from tests.security.canaries import hits, planted
+from tools.ports import free_ports
 
 from . import stacks
 from .conftest import Start
-from .daemons import Alertmanager, alert, free_ports, wait_for
-from .services import POD, SECRETS, TEXTS, channels
+from .daemons import Alertmanager, alert, wait_for
+from .services import POD, SECRETS, TEXTS, channels, led_to
 from .sinks import Answer, HttpSink, Request
 
 KEYS = [*SECRETS, *(f"{name}Url" for name in ("hook", "slack", "msteams", "discord"))]
@@ -30,12 +30,7 @@ def configured(folder: Path, url: str, smtp: int) -> dict[str, Any]:
     secrets = {key: value if key in SECRETS else f"{url}/{value}" for key, value in PLANTED.items()}
     every = channels(url, smtp)
     chosen = stacks.settings(receivers={"all": every}, routes={"critical": "all"})
-    config = stacks.rendered(chosen, folder, secrets)
-    for address, sink in ((PAGERDUTY["us"], f"{url}/pagerduty"), (OPSGENIE["eu"], f"{url}/opsgenie/")):
-        config = stacks.replaced(config, address, sink)
-    for receiver in config["receivers"]:
-        for telegram in receiver.get("telegram_configs", []):
-            telegram["api_url"] = url
+    config = led_to(url, stacks.rendered(chosen, folder, secrets))
     stacks.quick(config["route"], group_wait="100ms", group_interval="1s")
     return config
 

@@ -5,7 +5,7 @@ import os
 import subprocess
 import urllib.request
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,17 @@ from settings.reader import secret_keys
 from settings.routing import Silence
 from tools.binaries import find
 from tools.console import UserError
+from tools.ports import free_ports
 from tools.silences import main
 from tools.synth import ROOT, stack_config, synthesize
 
 from . import processes, stacks
-from .daemons import Alertmanager, alert, free_ports, wait_for
+from .daemons import Alertmanager, alert, wait_for
 from .sinks import HttpSink
 
 CONFIG = {"route": {"receiver": "nobody"}, "receivers": [{"name": "nobody"}]}
-TODAY = date.today()
+TODAY = datetime.now(UTC).date()
+"""A silence ends with its day in UTC, wherever this runs."""
 
 
 def silence(days: int = 30, **changes: Any) -> dict[str, Any]:
@@ -141,7 +143,7 @@ def deploy(urls: list[str], silences: list[dict[str, Any]], home: Path) -> dict[
 
 
 def in_force(url: str) -> dict[str, dict[str, Any]]:
-    with urllib.request.urlopen(f"{url}/api/v2/silences", timeout=10) as answer:
+    with urllib.request.urlopen(f"{url}/api/v2/silences", timeout=60) as answer:
         found = json.load(answer)
     return {one["createdBy"]: one for one in found if one["status"]["state"] != "expired"}
 

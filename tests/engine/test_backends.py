@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.logql.daemons import Server, free_ports, process, until
+from tests.live.logql.daemons import Server, process
 from tools import binaries
 from tools.console import UserError
 from tools.engine import Engine
+from tools.faults.daemons import until
+from tools.ports import free_ports
 from tools.synth import ROOT
 
 PROGRAM = 'import pulumi\npulumi.export("address", pulumi.Config().require_secret("address"))\n'

@@ -10,10 +10,10 @@ import yaml
 
 from components import annotated_pods
 from settings.metrics import AnnotatedPods
-from tests.delivery.daemons import free_ports
 from tests.live.probes import daemons
 from tests.live.probes.servers import LOCAL, http
 from tools.binaries import find
+from tools.ports import free_ports
 from tools.rules import stack_settings
 
 SNAKE = re.compile(r"(?<=[a-z])([A-Z])")

@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from tools.backup import archive, daemons
 from tools.backup.archive import Volume
 from tools.binaries import find
 from tools.console import UserError
-from tools.faults.daemons import Daemon, free_ports, loki, until
+from tools.faults.daemons import Daemon, loki, until
+from tools.ports import free_ports
 from tools.rules import stack_settings
 
 SETTINGS = stack_settings("dev")
@@ -87,14 +89,15 @@ def test_prometheus(tmp_path: Path) -> None:
     with prometheus(before, scrapes=True) as running:
         scraped = "count_over_time(up[1h])"
         until(
-            "ten scrapes",
+            "twenty scrapes",
             lambda: [
                 item
                 for item in running.get("/api/v1/query", "", query=scraped)["data"]["result"]
-                if int(item["value"][1]) >= 10
+                if int(item["value"][1]) >= 20
             ],
         )
-        at = time.time() - 1
+        # A scrape bears the time of its begin: all that began until then are stored by now.
+        at = time.time() - 10
         known = samples(running, at)
         archive.save(Volume(str(before / "claim")), tmp_path / "claim.tar.gz")
         assert running.get("/api/v1/query", "", query="up")["data"]["result"], "it still runs"
@@ -137,8 +140,8 @@ def test_loki(tmp_path: Path) -> None:
         running.ready()
         push(running, texts[: LINES // 2])
         daemons.flush_loki(running.url)
-        chunks = list((before / "loki" / "chunks").rglob("*"))
-        assert chunks, "what was flushed lies in the object store"
+        # The queue is empty before its last chunk is written.
+        until("flushed chunks in the object store", lambda: list((before / "loki" / "chunks").rglob("*")))
         # These are in the write-ahead log alone.
         push(running, texts[LINES // 2 :])
         archive.save(Volume(str(before / "loki")), tmp_path / "loki.tar.gz")
@@ -172,6 +175,10 @@ def silence(name: str) -> dict[str, Any]:
     }
 
 
+def has_content(file: Path) -> bool:
+    return file.exists() and file.stat().st_size > 0
+
+
 def names(alertmanager: Alertmanager) -> list[str]:
     return sorted(item["matchers"][0]["value"] for item in daemons.silences(alertmanager.url))
 
@@ -189,9 +196,9 @@ def test_alertmanager(tmp_path: Path) -> None:
             post(f"{first.url}/api/v2/silences", silence("InTheFile"))
             first.push([alert("Told")])
             wait_for("a message", lambda: sink.to("/hook"))
-            log = tmp_path / "before" / "data" / "nflog"
-            wait_for("the notification log", lambda: log.exists() and log.stat().st_size > 0)
-            wait_for("the silence's file", lambda: (log.parent / "silences").stat().st_size > 0)
+            for name in ("nflog", "silences"):
+                file = tmp_path / "before" / "data" / name
+                wait_for(f"{name} with content", partial(has_content, file))
             archive.save(volume, tmp_path / "alertmanager.tar.gz")
             post(f"{first.url}/api/v2/silences", silence("AfterTheFile"))
             told = json.loads(json.dumps(daemons.silences(first.url)))

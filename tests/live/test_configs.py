@@ -94,7 +94,7 @@ def promtail_says(config: dict[str, object], folder: Path, wanted: str, environm
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
     ) as process:
-        guard = threading.Timer(60, process.kill)
+        guard = threading.Timer(300, process.kill)
         guard.start()
         assert process.stdout
         for line in process.stdout:

@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,24 +18,19 @@ import yaml
 
 from components import addresses, loki_config
 from components.loki_gateway import USERNAME, htpasswd, nginx_config
+from settings import Settings
 from tools.binaries import find
 from tools.cluster import debian
 from tools.cluster.recipes import NGINX_PACKAGES
 from tools.console import UserError
+from tools.ports import free_ports
 from tools.rules import stack_settings
 
 PASSWORD = "a-long-generated-password"
 PUSH, QUERY = "/loki/api/v1/push", "/loki/api/v1/query_range?query=%7Bapp%3D%22x%22%7D&limit=100"
 SETTINGS = stack_settings("dev")
 TENANT = SETTINGS.loki.tenant
-START_SECONDS = 60
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+START_SECONDS = 180
 
 
 def ask(
@@ -96,26 +90,31 @@ def loki_file(folder: Path, port: int) -> Path:
     config = loki_config.config(SETTINGS)
     del config["ruler"]
     config["server"] |= {"http_listen_address": "127.0.0.1", "http_listen_port": port}
-    config["server"] |= {"grpc_listen_address": "127.0.0.1", "grpc_listen_port": free_port()}
+    config["server"] |= {"grpc_listen_address": "127.0.0.1", "grpc_listen_port": free_ports(1)[0]}
     file = folder / "loki.yaml"
     file.write_text(yaml.safe_dump(config).replace(" /loki", f" {folder}/loki"))
     return file
 
 
-def nginx_file(folder: Path, port: int, loki: int) -> Path:
-    """The configuration as it ships, with other addresses and folders."""
-    text = nginx_config(SETTINGS)
-    upstream = addresses.service(addresses.LOKI, SETTINGS.namespaces.main, addresses.LOKI_PORT)
+def nginx_file(
+    folder: Path, port: int, loki: int, settings: Settings = SETTINGS, senders: Mapping[str, str] | None = None
+) -> Path:
+    """The configuration as it ships, with other addresses and folders. `senders`: passwords of other clusters."""
+    text = nginx_config(settings)
+    upstream = addresses.service(addresses.LOKI, settings.namespaces.main, addresses.LOKI_PORT)
     changes = {
         "/tmp/": f"{folder}/",
         upstream: f"http://127.0.0.1:{loki}",
         f"listen {addresses.GATEWAY_PORT};": f"listen 127.0.0.1:{port};",
-        "/etc/nginx/secrets/htpasswd": f"{folder}/htpasswd",
+        "/etc/nginx/secrets/": f"{folder}/",
     }
     for old, new in changes.items():
         assert old in text, old
         text = text.replace(old, new)
-    (folder / "htpasswd").write_text(htpasswd(USERNAME, PASSWORD, "salt"))
+    own = htpasswd(USERNAME, PASSWORD, "salt")
+    (folder / "htpasswd").write_text(own)
+    others = [htpasswd(name, password, "salt") for name, password in (senders or {}).items()]
+    (folder / "senders").write_text("".join([own, *others]))
     file = folder / "nginx.conf"
     # Started by root, NGINX would give up its rights and with them the test's folder.
     file.write_text(("user root;\n" if os.geteuid() == 0 else "") + text)
@@ -135,7 +134,7 @@ def find_nginx() -> str | Path:
 def ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ports]:
     nginx = find_nginx()
     folder = tmp_path_factory.mktemp("gateway")
-    both = Ports(free_port(), free_port())
+    both = Ports(*free_ports(2))
     loki = [find("loki"), f"-config.file={loki_file(folder, both.loki)}"]
     gateway = [nginx, "-e", "stderr", "-c", nginx_file(folder, both.gateway, both.loki), "-g", "daemon off;"]
     with daemon(loki, folder / "loki.log"), daemon(gateway, folder / "nginx.log"):

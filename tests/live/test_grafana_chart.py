@@ -18,6 +18,7 @@ FULL = {
     "externalUrl": "https://grafana.example.com",
     "volumeSize": "5Gi",
     "embedding": True,
+    "plugins": ["grafana-clock-panel@2.1.9"],
     "oidc": {
         **{"clientId": "grafana", "clientSecretSecret": "grafanaOidc", "adminGroups": ["sre"]},
         **{f"{name}Url": f"https://id.example.com/{name}" for name in ("auth", "token", "api")},
@@ -63,7 +64,6 @@ def test_login_embedding_and_alerting_are_as_asked(full: bool) -> None:
     found = ini(full)
     assert found["auth.anonymous"]["enabled"] == "false"
     assert found["unified_alerting"]["enabled"] == "false"
-    assert found["plugins"]["preinstall_disabled"] == "true"
     assert found["security"]["allow_embedding"] == str(full).lower()
     assert found["dashboards"]["default_home_dashboard_path"] == HOME
     assert ("auth.generic_oauth" in found) == full
@@ -133,6 +133,11 @@ def test_what_is_kept_outlives_the_chart() -> None:
 
 
 @pytest.mark.parametrize("full", [False, True])
-def test_nothing_is_installed_at_start(full: bool) -> None:
-    assert not [one for one in container(full, "grafana")["env"] if one["name"] == "GF_PLUGINS_PREINSTALL_SYNC"]
+def test_what_is_named_is_installed_at_start_and_nothing_else(full: bool) -> None:
+    named = [one for one in container(full, "grafana")["env"] if one["name"] == "GF_PLUGINS_PREINSTALL_SYNC"]
+    assert bool(named) == full
+    if named:
+        source = named[0]["valueFrom"]["configMapKeyRef"]
+        assert rendered(full)["ConfigMap", source["name"]]["data"][source["key"]] == "grafana-clock-panel@2.1.9"
+    assert ini(full)["plugins"].getboolean("preinstall_disabled", fallback=False) == (not full)
     assert not pod(full).get("initContainers")

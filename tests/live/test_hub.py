@@ -1,6 +1,7 @@
 """A hub and two clusters that write to it, all real: a fault of the hub loses nothing, and a dead cluster is told."""
 
 import base64
+import re
 import time
 import urllib.error
 import urllib.request
@@ -19,8 +20,12 @@ from components import remote_write
 from components.alert_rules import HUB
 from components.stack import select_rules
 from settings import Settings, parse
-from tests.live.logql.daemons import Server, free_ports, process, until
+from tests.live.logql.daemons import Server, process
 from tools import binaries
+from tools.faults.daemons import until
+from tools.ports import free_ports
+from tools.reach import Part
+from tools.verify import hub as verify_hub
 
 PASSWORD = "p-of-edge"
 SECOND = "1s"
@@ -150,15 +155,15 @@ def test_a_hub_that_is_out_of_order_gets_everything_later(tmp_path: Path, status
     with ExitStack() as stack:
         server = stack.enter_context(prometheus(tmp_path / "hub", {}, *receiver))
         door = stack.enter_context(ingress(server.url))
-        stack.enter_context(spoke("edge", door, tmp_path / "edge"))
+        edge = stack.enter_context(spoke("edge", door, tmp_path / "edge"))
         until("first samples", lambda: value(server, 'up{cluster="edge"}') == 1)
         door.status, door.refused = status, 0
-        began = time.time()
-        until("refused writes", lambda: door.refused >= 3)
-        ended = time.time()
+        began, before = time.time(), scrapes(edge)
+        until("refused writes", lambda: door.refused >= 3 and scrapes(edge) >= before + 3)
+        wanted, ended = scrapes(edge) - before, time.time()
         door.status = 0
-        wanted = int(ended - began)
-        query = f'count_over_time(up{{cluster="edge"}}[{wanted + 1}s] @ {ended:.3f})'
+        # One scrape may have begun before, and one may still be under way.
+        query = f'count_over_time(up{{cluster="edge"}}[{ended - began + 1:.0f}s] @ {ended + 1:.3f})'
         until("samples of the time of the fault", lambda: value(server, query) >= wanted)
 
 
@@ -179,10 +184,24 @@ def test_a_cluster_that_stopped_sending_is_told_at_the_hub(tmp_path: Path) -> No
         assert value(server, 'count({__name__=~"go_.*"})') == 0
         until("an evaluation", lambda: server.get("/api/v1/rules")["data"]["groups"][0]["rules"][0]["health"] == "ok")
         assert firing(server) == []
+        part = Part("The hub's Prometheus", server.url)
+        seen = verify_hub.clusters(part)
+        assert (seen.well, seen.seen) == (True, "2 write: edge, other")
+        selection, _ = select_rules(settings("hub", hub={"enabled": True}))
+        assert verify_hub.rules(part, selection).well
         edge.close()
-        until("the alert", lambda: firing(server) != [])
+        until("the alert about this cluster alone", lambda: [one["sender"] for one in firing(server)] == ["edge"])
         [labels] = firing(server)
         assert (labels["alertname"], labels["sender"], labels["cluster"]) == ("ClusterStoppedSending", "edge", "hub")
+        seen = verify_hub.clusters(part)
+        assert (seen.well, seen.seen) == (False, "1 write: other; silent: edge")
+
+
+def scrapes(spoke: Server) -> int:
+    """How many scrapes an agent has begun after its first one: a busy machine leaves some out."""
+    text = str(spoke.get("/metrics"))
+    [count] = re.findall(r'prometheus_target_interval_length_seconds_count{interval="1s"} (\d+)', text)
+    return int(count)
 
 
 def value(server: Server, query: str) -> float:

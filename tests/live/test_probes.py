@@ -67,8 +67,15 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
 
         daemons.wait("probes", probed_often, alive)
         # In the end nothing is left but what is expected: each test says what differs for its state.
-        daemons.wait("alerts", lambda: as_expected(look(url)), alive)
-        yield look(url)
+        last = look(url)
+
+        def settled() -> bool:
+            nonlocal last
+            last = look(url)
+            return as_expected(last)
+
+        daemons.wait("alerts", settled, alive)
+        yield last
 
 
 def name(index: int) -> str:

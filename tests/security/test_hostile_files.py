@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from components import dashboards, rule_files, rule_shape
 from components.stack import ROOT
 from settings import SettingsError, strict_yaml
-from tests.security.test_fuzz import EXAMPLES, VALUES
+from tests.security.test_fuzz import QUICK, VALUES
 from tools.synth import stack_config
 
 MEMORY = 64 * 2**20
@@ -132,13 +132,6 @@ def test_hostile_dashboards(tmp_path: Path, text: str | bytes, message: str) -> 
     assert message in refused(dashboards.load, tmp_path)
 
 
-QUICK = settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-    derandomize=EXAMPLES <= 300,
-)
 KEYS = st.sampled_from(["alert", "record", "expr", "for", "labels", "annotations", "severity", "summary"])
 
 

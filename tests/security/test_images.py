@@ -15,6 +15,7 @@ from settings.reader import PROJECT, secret_keys
 from tests.security import registry
 from tests.security.registry import Registry, digest_of
 from tests.security.stacks import changed
+from tools.backup import claims
 from tools.console import UserError
 from tools.manifests import images as images_of
 from tools.manifests import objects_of
@@ -22,6 +23,7 @@ from tools.pin_images import pin_images
 from tools.synth import ROOT, stack_config, synthesize
 
 REQUIRED = {"security": {"requireDigests": True}}
+NO_GRAFANA: dict[str, Any] = {"grafana": {"enabled": False}, "cloudflareTunnel": {"mode": "off"}}
 
 
 @pytest.fixture
@@ -160,6 +162,12 @@ def test_what_the_lock_lacks_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -
     assert "dcgm" not in text, "the stack runs none"
 
 
+def test_a_tool_that_needs_an_image_of_a_stale_lock_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    pinned(monkeypatch, "alertmanager")
+    with pytest.raises(SettingsError, match=r"images\.lock has no digest of .*alertmanager:.*make pin-images"):
+        claims.pod(changed("prod", REQUIRED), "data-loki-0", 10001, None)
+
+
 def test_the_local_cluster_cannot_require_them(monkeypatch: pytest.MonkeyPatch) -> None:
     pinned(monkeypatch)
     with pytest.raises(SettingsError, match="requireDigests: images of the local cluster"):
@@ -175,7 +183,7 @@ def test_needed_is_what_a_stack_runs() -> None:
     """Every image in the objects of a stack is among those that the check asks for."""
     names = {image.reference: name for name, image in IMAGES.items()}
     for agent in ("promtail", "alloy"):
-        sections = {"logAgent": {"program": agent}, "events": {"mode": "off"}, "grafana": {"enabled": False}}
+        sections = {"logAgent": {"program": agent}, "events": {"mode": "off"}, **NO_GRAFANA}
         asked = set(needed(changed("prod", sections)))
         run = {names[reference] for reference in program_images(sections)}
         assert run <= asked

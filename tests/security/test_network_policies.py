@@ -22,6 +22,8 @@ EVERYTHING = {
     "prometheus": {"remoteWrite": [{"name": "central", "url": "https://metrics.example.com:8444/write"}]},
     "cluster": {"name": "all", "distribution": "kubeadm", "runs": ["calico"], "controlPlane": ["scheduler", "etcd"]},
     "dcgm": {"mode": "deploy"},
+    "centralLogs": {"url": "https://logs.example.com:8445", "passwordSecret": "hubLogs"},
+    "hub": {"enabled": True, "logSenders": [{"cluster": "edge", "passwordSecret": "edgeLogs"}]},
 }
 
 
@@ -31,6 +33,9 @@ def variants() -> dict[str, Settings]:
         "prod": stacks.settings_of("prod"),
         "everything": stacks.changed("prod", EVERYTHING),
         "alloy": stacks.changed("prod", {"logAgent": {"program": "alloy"}}),
+        "alloy to a hub": stacks.changed(
+            "prod", {"logAgent": {"program": "alloy"}, "centralLogs": EVERYTHING["centralLogs"]}
+        ),
         "plugins": stacks.changed("prod", {"grafana": {"plugins": ["grafana-clock-panel"]}}),
         "without grafana": stacks.changed("prod", {"grafana": {"enabled": False}}),
     }
@@ -129,6 +134,24 @@ def test_what_matters_most() -> None:
         assert not can(STRANGER, target, port)
     assert not can(table.GRAFANA, OUTSIDE, 80)
     assert not can(agent, OUTSIDE, 8080)
+
+
+def test_a_hub_is_reached_by_the_second_agent_alone_and_takes_lines_by_its_ingress_alone() -> None:
+    settings = VARIANTS["everything"]
+    found = rendered(settings)
+
+    def can(source: Endpoint, target: Endpoint, port: int) -> bool:
+        return reachability.allowed(found, source, target, port, "TCP")
+
+    agent, central = pod(settings, table.log_agent(settings)), pod(settings, table.CENTRAL_LOGS)
+    gateway = pod(settings, table.GATEWAY)
+    assert can(central, OUTSIDE, 8445)
+    assert not can(central, gateway, 8080)
+    assert not can(agent, OUTSIDE, 8445)
+    assert can(INGRESS, gateway, 8080)
+    assert not can(STRANGER, gateway, 8080)
+    plain = VARIANTS["prod"]
+    assert not reachability.allowed(rendered(plain), INGRESS, pod(plain, table.GATEWAY), 8080, "TCP")
 
 
 def test_a_forgotten_rule_and_one_too_many_are_seen() -> None:

@@ -1,5 +1,6 @@
 """A new value of a secret rolls the pods that cannot read it again, and no others."""
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -10,14 +11,19 @@ from tests.security.canaries import planted
 from tests.security.stacks import WORKLOADS, changed
 from tests.security.test_secrets import STORAGE_KEYS
 from tools.manifests import objects_of
-from tools.synth import ROOT, stack_config, synthesize
+from tools.synth import ROOT, Program, stack_config, synthesize
 
 OPERATED = {"Prometheus", "Alertmanager"}
 LOKI = {("StatefulSet", "loki")}
 GATEWAY = {("Deployment", "loki-gateway")}
-STORAGE = {"accessKey", "secretKey"}
-TUNNEL = {("Deployment", "cloudflared")}
-TUNNEL_TOKEN = "cloudflareTunnelToken"
+DISTRIBUTED = {**STORAGE_KEYS, "loki": {**STORAGE_KEYS["loki"], "mode": "distributed"}}
+ROLLED = {
+    "accessKey": LOKI,
+    "secretKey": LOKI,
+    "cloudflareTunnelToken": {("Deployment", "cloudflared")},
+    # NGINX reads its passwords once; the agent that sends to a hub reads its own at every push.
+    "edgeLogs": GATEWAY,
+}
 
 
 @cache
@@ -25,17 +31,22 @@ def keys() -> list[str]:
     return secret_keys(changed("prod", STORAGE_KEYS))
 
 
-@cache
-def pods_of(rotated: str) -> dict[tuple[str, str], Any]:
-    """What makes pods, with one secret of the stack or one generated password anew."""
+def made(rotated: str, sections: Mapping[str, Any]) -> Program:
+    """The program's resources, with secrets of the stack or generated passwords anew: their names, with blanks."""
     config = stack_config(ROOT / "Pulumi.prod.yaml")
-    config |= {f"observability:{section}": content for section, content in STORAGE_KEYS.items()}
+    config |= {f"observability:{section}": content for section, content in sections.items()}
 
     def value(name: str, _length: int = 0) -> str:
-        return planted(f"{name}-rotated" if name == rotated else name)
+        return planted(f"{name}-rotated" if name in rotated.split() else name)
 
-    found = synthesize("prod", config, secrets={key: value(key) for key in keys()}, password=value)
-    objects = [item for resource in found.resources if (item := objects_of(resource))]
+    secrets = {key: value(key) for key in secret_keys(changed("prod", sections))}
+    return synthesize("prod", config, secrets=secrets, password=value)
+
+
+@cache
+def pods_of(rotated: str) -> dict[tuple[str, str], Any]:
+    """What makes pods."""
+    objects = [item for resource in made(rotated, STORAGE_KEYS).resources if (item := objects_of(resource))]
     return {
         (item["kind"], item["metadata"]["name"]): item["spec"]["template"]
         if item["kind"] in WORKLOADS
@@ -53,7 +64,22 @@ def rolled_by(name: str) -> set[tuple[str, str]]:
 
 @pytest.mark.parametrize("name", keys())
 def test_a_secret_of_the_stack_file_rolls_its_users(name: str) -> None:
-    assert rolled_by(name) == (LOKI if name in STORAGE else TUNNEL if name == TUNNEL_TOKEN else set())
+    assert rolled_by(name) == ROLLED.get(name, set())
+
+
+@cache
+def values_of(rotated: str) -> Any:
+    """What the chart of a distributed Loki is given; its pods are made of it."""
+    [chart] = [one for one in made(rotated, DISTRIBUTED).of_type("v4:Chart") if one.inputs["name"] == "loki"]
+    assert not chart.secret
+    return chart.inputs["values"]
+
+
+@pytest.mark.parametrize("name", keys())
+def test_a_key_of_the_bucket_rolls_every_part_of_a_distributed_loki(name: str) -> None:
+    before, after = values_of(""), values_of(name)
+    assert (before["loki"]["podAnnotations"] != after["loki"]["podAnnotations"]) == (ROLLED.get(name) == LOKI)
+    assert {key for key in before if before[key] != after[key]} == ({"loki"} if ROLLED.get(name) == LOKI else set())
 
 
 @pytest.mark.parametrize(
@@ -66,3 +92,31 @@ def test_a_secret_of_the_stack_file_rolls_its_users(name: str) -> None:
 )
 def test_a_generated_password_rolls_its_users(name: str, users: set[tuple[str, str]]) -> None:
     assert rolled_by(name) == users
+
+
+GRAFANA_READS = ("loki-gateway-password", "kube-prometheus-stack-grafana-password", "grafanaOidc")
+URL = "https://login.example.com/oauth"
+SIGN_IN = {"clientId": "grafana", "clientSecretSecret": "grafanaOidc", "authUrl": URL, "tokenUrl": URL, "apiUrl": URL}
+WITH_SIGN_IN = {**STORAGE_KEYS, "grafana": {"externalUrl": "https://grafana.example.com", "oidc": SIGN_IN}}
+
+
+@cache
+def values_with_grafana(rotated: str) -> Any:
+    """What the chart that brings Grafana is given."""
+    charts = made(rotated, WITH_SIGN_IN).of_type("v4:Chart")
+    [chart] = [one for one in charts if one.inputs["name"] == "kube-prometheus-stack"]
+    assert not chart.secret
+    return chart.inputs["values"]
+
+
+@pytest.mark.parametrize("name", GRAFANA_READS)
+def test_a_secret_that_grafana_reads_at_its_start_rolls_it(name: str) -> None:
+    before, after = values_with_grafana(""), values_with_grafana(name)
+    assert {key for key in before if before[key] != after[key]} == {"grafana"}
+    before, after = before["grafana"], after["grafana"]
+    assert {key for key in before if before[key] != after[key]} == {"podAnnotations"}
+
+
+def test_no_other_secret_changes_the_chart() -> None:
+    others = " ".join([*keys(), "loki-gateway-salt"])
+    assert values_with_grafana("") == values_with_grafana(others)

@@ -3,6 +3,7 @@
 import pytest
 
 from settings import Settings, parse
+from tools.backtest.__main__ import days
 from tools.backtest.candidates import candidates
 from tools.backtest.firings import Firing, firings, of_series
 from tools.backtest.past import longest_window
@@ -102,3 +103,13 @@ def test_mistakes_are_one_message(alert: str, wanted: list[str], message: str) -
 def test_the_longest_window() -> None:
     assert longest_window('rate(a[5m]) + max_over_time(b[1h:5m]) + count_over_time({x="[a]"} [ 10m ])') == 3600
     assert longest_window("up == 0") == 0
+
+
+@pytest.mark.parametrize("text", ["inf", "nan", "-1", "0", "1e300", "x", ""])
+def test_days_that_no_prometheus_has(text: str) -> None:
+    with pytest.raises(UserError, match="not a number above 0 and up to 3650"):
+        days(text)
+
+
+def test_days() -> None:
+    assert (days("7"), days("0.5")) == (7, 0.5)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from settings import Settings
+from tools import volumes
 from tools.backup import __main__ as backup
 from tools.backup import archive, bucket, claims, daemons
 from tools.backup.parts import parts
@@ -54,7 +55,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Recorded:
 
     for name in ("flush_loki", "silences", "add_silences"):
         monkeypatch.setattr(daemons, name, lambda *_, name=name: note(name))
-    monkeypatch.setattr(bucket, "_rclone", lambda _program, *words: found.asked.append(" ".join(words)))
+    monkeypatch.setattr(bucket, "rclone", lambda *words: found.asked.append(" ".join(words)))
 
     def save(volume: archive.Volume, file: Path) -> str:
         found.asked.append(f"save {file.name} {volume.within[-3]}")
@@ -132,13 +133,72 @@ def test_what_is_no_whole_backup_is_refused_before_anything_stops(cluster: Recor
     backup.save(cluster, DEV, tmp_path / "b", with_bucket=True)
     cluster.asked.clear()
     with pytest.raises(UserError, match=r"has no .*prometheus-1\.tar\.gz"):
-        backup.restore(cluster, PROD, tmp_path / "b", with_bucket=True)
+        backup.restore(cluster, PROD, tmp_path / "b", with_bucket=True, other=True)
     (tmp_path / "b" / "data-loki-0.tar.gz").write_text("changed")
     with pytest.raises(UserError, match=r"data-loki-0\.tar\.gz is missing or was changed"):
         backup.restore(cluster, DEV, tmp_path / "b", with_bucket=True)
     assert cluster.asked == []
     with pytest.raises(UserError, match="is not empty"):
         backup.save(cluster, DEV, tmp_path / "b", with_bucket=True)
+
+
+def test_a_backup_of_another_cluster_needs_a_word_more(cluster: Recorded, tmp_path: Path) -> None:
+    backup.save(cluster, DEV, tmp_path / "b", with_bucket=True)
+    other = DEV.model_copy(update={"cluster": DEV.cluster.model_copy(update={"name": "edge"})})
+    cluster.asked.clear()
+    with pytest.raises(UserError, match=r"a backup of the cluster dev, and this stack is edge: .*OTHER=1"):
+        backup.restore(cluster, other, tmp_path / "b", with_bucket=True)
+    assert cluster.asked == []
+    backup.restore(cluster, other, tmp_path / "b", with_bucket=True, other=True)
+    assert "add_silences" in cluster.asked
+
+
+def changed(section: str, **values: object) -> Settings:
+    return DEV.model_copy(update={section: getattr(DEV, section).model_copy(update=values)})
+
+
+def test_the_hub_and_grafana_have_claims_of_their_own() -> None:
+    *_, hub, loki = parts(changed("hub", enabled=True))
+    assert hub.pods() == [("prometheus-hub-prometheus-0", "data-prometheus-hub-prometheus-0")]
+    assert loki.name == "loki"
+    *_, grafana = parts(changed("grafana", volume_size="1Gi"))
+    assert grafana.pods() == [("kube-prometheus-stack-grafana-0", "storage-kube-prometheus-stack-grafana-0")]
+
+
+def test_grafana_alone_is_stopped_while_it_is_copied(cluster: Recorded, tmp_path: Path) -> None:
+    backup.save(cluster, changed("grafana", volume_size="1Gi"), tmp_path / "b", with_bucket=True)
+    asked = cluster.short()
+    stops = [line for line in asked if line.startswith("patch")]
+    assert len(stops) == 2
+    assert all(line.startswith("patch statefulset/kube-prometheus-stack-grafana") for line in stops)
+    read = next(number for number, line in enumerate(asked) if line.startswith("save storage-kube-prometheus"))
+    assert asked.index(stops[0]) < read < len(asked) - asked[::-1].index(stops[1])
+
+
+def claim(name: str, size: str) -> dict[str, Any]:
+    return {"metadata": {"name": name}, "spec": {"resources": {"requests": {"storage": size}}}}
+
+
+def test_a_claim_of_another_size_is_said_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    prometheus = parts(DEV)[0].pods()[0][1]
+    items = [claim("data-loki-0", "1Gi"), claim(prometheus, "9Ti"), claim("data-alertmanager-alertmanager-0", "1Gi")]
+    monkeypatch.setattr(Recorded, "get", lambda *_: {"items": [*items, claim("of-others", "1Gi")]})
+    larger, smaller = sorted(volumes.differences(Recorded(), DEV))
+    assert "The claim data-loki-0 has 1Gi, and the stack file says" in larger
+    assert "grow it first" in larger
+    assert f"The claim {prometheus} has 9Ti" in smaller
+    assert "never shrinks" in smaller
+
+
+def test_a_cluster_out_of_reach_stops_no_preview(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> Any:
+        raise UserError("kubectl get: no route to host")
+
+    monkeypatch.setattr(Recorded, "get", fail)
+    volumes.warn(Recorded(), DEV)
+    assert "are not compared with the cluster's: kubectl get: no route to host" in "".join(capsys.readouterr())
 
 
 def test_a_restore_asks_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,9 +226,14 @@ def test_the_bucket_in_the_words_of_rclone(storage: dict[str, Any], expected: st
 
 
 def test_without_rclone_the_person_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def fail(_name: str) -> Path:
+        raise UserError("building rclone failed")
+
     monkeypatch.setattr("shutil.which", lambda _name: None)
-    with pytest.raises(UserError, match="rclone, which would copy it, is not on PATH"):
-        bucket.save(PROD.loki.storage, tmp_path)
+    monkeypatch.setattr("tools.binaries.find", fail)
+    with pytest.raises(UserError, match=r"can neither be found nor built(.|\n)*building rclone failed"):
+        bucket.check(PROD.loki.storage)
+    bucket.check(DEV.loki.storage)
     bucket.save(DEV.loki.storage, tmp_path)
 
 

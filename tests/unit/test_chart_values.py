@@ -54,6 +54,13 @@ def test_crds_and_operator_are_of_one_version() -> None:
     assert CHARTS["kube-prometheus-stack"].app_version == CHARTS["prometheus-operator-crds"].app_version
 
 
+def test_kube_state_metrics_is_scraped_more_often_than_the_rest() -> None:
+    """The state of objects is what most critical alerts look at: docs/delivery.md."""
+    chosen = values(settings())
+    assert chosen["kube-state-metrics"]["prometheus"]["monitor"]["http"] == {"interval": "15s"}
+    assert chosen["prometheus"]["prometheusSpec"]["scrapeInterval"] == "30s"
+
+
 def test_retention_is_limited_by_size_too() -> None:
     chosen = settings(prometheus={"volumeSize": "100Gi", "retention": "35d"})
     spec = values(chosen)["prometheus"]["prometheusSpec"]

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
@@ -30,6 +31,10 @@ def settings(**sections: Mapping[str, Any]) -> Settings:
     return parse({**base, **sections}, "Pulumi.test.yaml", check_secrets=False)
 
 
+def deployed(**server: Any) -> dict[str, Any]:
+    return {"exporters": {"postgresql": {"mode": "deploy", "servers": {"shop": {**DATABASE, **server}}}}}
+
+
 @pytest.fixture(scope="module")
 def program() -> Program:
     config = stack_config(ROOT / "Pulumi.dev.yaml") | {
@@ -50,6 +55,9 @@ def program() -> Program:
         ({"exporters": {"teslamate": {"mode": "deploy"}}}, "server is what the exporter reads"),
         ({"exporters": {"teslamate": {"mode": "off", "job": "sql"}}}, "job names what is there already"),
         ({"exporters": {"postgres": {}}}, "did you mean postgresql?"),
+        (deployed(credentials={**LOGIN, "usernameKey": "login", "passwordKey": "login"}), "are both login; each is"),
+        (deployed(credentials={**LOGIN, "usernameKey": "a/b"}), "credentials.usernameKey: 'a/b'"),
+        (deployed(database=""), "servers.shop.database: ''"),
         ({"cloudflareTunnel": {"mode": "deploy"}}, "tokenSecret belongs to mode deploy"),
         ({"cloudflareTunnel": {"mode": "existing"}}, "job names a tunnel that is there already"),
         ({"cloudflareTunnel": {"mode": "deploy", "tokenSecret": "a", "opens": ["loki"]}}, "'grafana', 'prometheus'"),
@@ -58,6 +66,32 @@ def program() -> Program:
 def test_mistakes_are_said(sections: dict[str, Any], words: str) -> None:
     with pytest.raises(SettingsError, match=re.escape(words)):
         settings(**sections)
+
+
+def test_a_tunnel_leads_to_a_page_that_is_there() -> None:
+    off: dict[str, Any] = {"cloudflareTunnel": TUNNEL, "grafana": {"enabled": False}}
+    with pytest.raises(SettingsError, match=re.escape("cloudflareTunnel.opens: names grafana, and grafana.enabled is")):
+        cloudflare_tunnel.check(settings(**off))
+    for good in ({**TUNNEL, "opens": ["prometheus"]}, {"mode": "existing", "job": "edge"}, {}):
+        cloudflare_tunnel.check(settings(**{**off, "cloudflareTunnel": good}))
+
+
+def test_any_name_of_a_database_is_one_part_of_its_url() -> None:
+    odd = {**DATABASE, "database": "shop@eu/1?sslmode=disable#%41"}
+    chosen = settings(
+        exporters={
+            "postgresql": {"mode": "deploy", "servers": {"shop": odd}},
+            "teslamate": {"mode": "deploy", "server": odd},
+        }
+    )
+    by_name = {one.object_name: one for one in exporter_pods.instances(chosen)}
+    config = by_name["sql-exporter-teslamate"].config
+    assert config
+    urls = [f"postgres://{by_name['postgres-exporter-shop'].env[0]['value']}", config["target"]["data_source_name"]]
+    for url in urls:
+        parts = urlsplit(url)
+        assert unquote(parts.path) == f"/{odd['database']}"
+        assert (parts.hostname, parts.query) == ("db.shop.svc", "sslmode=require")
 
 
 def shipped(chosen: Settings) -> dict[str, str]:

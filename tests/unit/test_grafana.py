@@ -53,7 +53,12 @@ def test_alerts_are_not_made_here_and_nothing_comes_from_the_internet() -> None:
     assert found["plugins"] == {"preinstall_disabled": True, "plugin_admin_enabled": False}
     assert found["analytics"]["check_for_updates"] is False
     assert grafana(settings())["plugins"] == []
+
+
+def test_plugins_of_a_stack_are_installed() -> None:
     assert grafana(settings(plugins=["x@1.2.3"]))["plugins"] == ["x@1.2.3"]
+    # With `preinstall_disabled` Grafana would leave these out too.
+    assert ini(plugins=["x"])["plugins"] == {"preinstall_auto_update": False, "plugin_admin_enabled": False}
 
 
 def test_embedding_is_a_choice() -> None:

@@ -88,7 +88,7 @@ def test_a_distributed_loki_is_the_chart_with_our_configuration() -> None:
 
 
 def test_values_name_no_secret_and_no_second_gateway() -> None:
-    values = loki_distributed.values(settings(mode="distributed", storage=S3), [])
+    values = loki_distributed.values(settings(mode="distributed", storage=S3), [], {})
     assert values["global"]["extraEnv"] == []
     assert all(values[name] == {"enabled": False} for name in loki_distributed.OFF)
 

@@ -86,17 +86,22 @@ def test_a_missing_value_is_one_message() -> None:
 
 
 def test_every_cluster_is_rendered_beside_one_with_a_mistake(tmp_path: Path) -> None:
+    check_clusters(tmp_path, 3)
+
+
+def check_clusters(folder: Path, count: int) -> None:
+    """Write so many stacks, the second with a mistake, and render all of them by one command."""
     kinds = [item.value for item in Distribution]
-    for number in range(3):
-        create(f"edge-{number:02}", kinds[number % len(kinds)], f"context-{number}", tmp_path)
-    wrong = tmp_path / "Pulumi.edge-01.yaml"
+    for number in range(count):
+        create(f"edge-{number:02}", kinds[number % len(kinds)], f"context-{number}", folder)
+    wrong = folder / "Pulumi.edge-01.yaml"
     wrong.write_text(wrong.read_text().replace("retention: 7d", "retention: 7"))
-    command = [sys.executable, "-m", "tools.clusters", "--folder", str(tmp_path)]
+    command = [sys.executable, "-m", "tools.clusters", "--folder", str(folder)]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 1
-    assert "3 stacks, 1 with mistakes" in result.stderr
+    assert f"{count} stacks, 1 with mistakes" in result.stderr
     assert "Pulumi.edge-01.yaml: observability:loki.retention" in result.stderr
-    assert len(re.findall(r"│ edge-\d\d ", result.stdout)) == 3
+    assert len(re.findall(r"│ edge-\d\d ", result.stdout)) == count
     assert "has mistakes" in result.stdout
 
 

@@ -1,6 +1,7 @@
 """The render: one file an object, and never a secret in one."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,17 @@ def test_generated_secrets_are_kept_and_private(tmp_path: Path) -> None:
     assert re.fullmatch(r"[A-Za-z0-9]{40}", first)
     assert LocalSecrets(file).password("loki-gateway-password", 40) == first
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_secrets_that_are_asked_for_at_once_are_all_kept(tmp_path: Path) -> None:
+    """The program asks from several threads: the file stays readable, and a name has one value."""
+    file = tmp_path / "secrets.json"
+    local = LocalSecrets(file)
+    names = [f"password-{number}" for number in range(40)] * 2
+    with ThreadPoolExecutor(8) as pool:
+        values = dict(zip(names, pool.map(lambda name: local.password(name, 20), names), strict=True))
+    again = LocalSecrets(file)
+    assert {name: again.password(name, 20) for name in names} == values
 
 
 @pytest.mark.parametrize(

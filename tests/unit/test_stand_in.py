@@ -1,5 +1,6 @@
 """The stand-in for the chart: made from the same settings, named as a stand-in, and only for the local cluster."""
 
+import json
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -10,11 +11,15 @@ import pytest
 
 from components import addresses, chart_values
 from components.dcgm_exporter import COUNTERS
+from components.versions import IMAGES
 from settings import Settings
-from tools import charts, manifests, stand_in
+from settings.reader import PROJECT
+from tools import charts, manifests, stand_in, up
+from tools.apply import LocalSecrets
+from tools.cluster.images import Brought
 from tools.rules import stack_settings
 from tools.stand_in.dcgm import RECORDED
-from tools.synth import ROOT
+from tools.synth import ROOT, stack_config
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -134,3 +139,55 @@ def test_the_recording_replaces_the_exporter_and_keeps_what_finds_it() -> None:
     endpoint = of(objects, "PodMonitor", "dcgm-exporter")["spec"]["podMetricsEndpoints"][0]
     assert endpoint["port"] in {port["name"] for port in container["ports"]}
     assert Path(RECORDED).read_text(encoding="utf-8").startswith("# Recorded:")
+
+
+def test_without_grafana_only_its_section_changes() -> None:
+    config = stack_config(ROOT / "Pulumi.dev.yaml")
+    changed = stand_in.without_grafana(config)
+    assert {key for key in changed if changed[key] != config.get(key)} == {f"{PROJECT}:grafana"}
+    assert changed[f"{PROJECT}:grafana"] == {"enabled": False}
+
+
+def test_where_an_image_of_grafana_is_missing_the_stack_goes_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of it: a pod that never starts would hold up the engine, and its probe would page for ever."""
+    missing = [IMAGES["k8s-sidecar"].reference, "example.org/other:1"]
+    asked: list[bool] = []
+
+    class Running:
+        mode = "real"
+
+        def ensure_images(self, _references: list[str]) -> Brought:
+            return Brought(missing=missing)
+
+    def render(stack: str, _file: Path, *, grafana: bool = True, **_options: Any) -> manifests.Manifests:
+        asked.append(grafana)
+        return manifests.Manifests(stack)
+
+    monkeypatch.setattr(up, "manifests", render)
+    _, found = up._rendered("dev", Running(), LocalSecrets(Path("unused")))  # type: ignore[arg-type]
+    assert (asked, found) == ([True, False], missing)
+    assert list(up._said(missing)) == [
+        "No image of Grafana can be had here: Grafana, its rules and the dashboards are left out.",
+        "Image example.org/other:1 cannot be had here; its pods do not run.",
+    ]
+
+
+def test_the_engines_gpu_objects_are_replaced_by_the_recording() -> None:
+    done: list[tuple[str, str]] = []
+
+    class Running:
+        def kubectl(self, *arguments: str, stdin: str) -> str:
+            done.append((arguments[0], json.loads(stdin)["kind"]))
+            return ""
+
+    up._put_stand_ins(Running(), [item for item in rendered(local=True).objects if not _of_the_chart(item)])  # type: ignore[arg-type]
+    assert sorted(done) == [("apply", "ConfigMap"), ("replace", "DaemonSet"), ("replace", "PodMonitor")]
+
+
+def _of_the_chart(item: dict[str, Any]) -> bool:
+    return item["metadata"].get("labels", {}).get(stand_in.STANDS_FOR) == stand_in.CHART
+
+
+def test_kube_state_metrics_is_scraped_as_often_as_the_settings_say() -> None:
+    monitor = of(stand_in.chart_objects(settings()), "ServiceMonitor", f"{addresses.CHART}-kube-state-metrics")
+    assert monitor["spec"]["endpoints"] == [{"port": "http", "honorLabels": True, "interval": "15s"}]

@@ -85,6 +85,7 @@ class Cluster:
         receiver = self.receivers.get(query.get("filter", ['="?"'])[0].split('"')[1])
         answers: dict[str, Any] = {
             "/api/v1/rules": {"data": {"groups": self.prometheus}},
+            "/api/v1/query": {"data": {"result": []}},
             "/prometheus/api/v1/rules": {"data": {"groups": self.loki}},
             "/api/v1/targets": {"data": {"activeTargets": self.targets}},
             "/loki/api/v1/query_range": {"data": {"result": ["line"] if found else []}},

@@ -18,11 +18,12 @@ from tools.backtest.candidates import Candidate, candidates
 from tools.backtest.firings import Firing, of_series
 from tools.backtest.past import longest_window, samples, without_data
 from tools.console import UserError, progress, run
-from tools.reach import Part, Parts, reach
+from tools.reach import Part, Parts, part_at, reach
 from tools.rules import stack_settings
 from tools.up import LOCAL
 
 DAY = 86400
+MOST_DAYS = 3650
 SHOWN = 12
 """Firings of a candidate that are listed, the last ones."""
 USUAL = {"cluster", "alertname", "severity", "team", "component"}
@@ -102,14 +103,23 @@ def main() -> int:
     parser.add_argument(
         "--set", action="append", default=[], metavar="VALUES", help="threshold=90%% or threshold=90%%,for=15m; repeat"
     )
-    parser.add_argument("--days", type=float, default=7, help="how far back (%(default)s)")
+    parser.add_argument("--days", default="7", help="how far back (%(default)s)")
     parser.add_argument("--url", help="of Prometheus, or of Loki for a log alert, where it is not the cluster's own")
     arguments = parser.parse_args()
-    if arguments.days <= 0 or not (arguments.url or "http://").startswith(("http://", "https://")):
-        raise UserError("give --days above 0, and as --url http://... or https://...")
-    part = Part(arguments.url, arguments.url.rstrip("/")) if arguments.url else None
+    part = part_at(arguments.url) if arguments.url else None
     wanted = [text for given in arguments.set for text in given.split()]
-    return evaluate(stack_settings(arguments.stack), arguments.alert, wanted, arguments.days, part)
+    return evaluate(stack_settings(arguments.stack), arguments.alert, wanted, days(arguments.days), part)
+
+
+def days(text: str) -> float:
+    """How far back, in days. Raises UserError where it is no number, or no time that a Prometheus can have."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0
+    if not 0 < number <= MOST_DAYS:
+        raise UserError(f"DAYS={text} is not a number above 0 and up to {MOST_DAYS}; write for example 7 or 0.5")
+    return number
 
 
 if __name__ == "__main__":

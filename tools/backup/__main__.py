@@ -7,6 +7,8 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +44,11 @@ def save(cluster: Reach, settings: Settings, folder: Path, *, with_bucket: bool)
                     (folder / SILENCES).write_text(json.dumps(daemons.silences(first.url), indent=1))
             node = cluster.get("pod", name, f"--namespace={namespace}")["spec"].get("nodeName")
             file = folder / f"{claim}.tar.gz"
-            with progress(f"reading {claim}"), mounted(cluster, settings, claim, part.user, node) as volume:
+            with (
+                progress(f"reading {claim}"),
+                stopped(cluster, namespace, part) if part.stopped else nullcontext(),
+                mounted(cluster, settings, claim, part.user, node) as volume,
+            ):
                 files[file.name] = archive.save(volume, file)
             say(f"{file.name}: {file.stat().st_size / 2**20:.1f} MiB")
     if with_bucket:
@@ -52,13 +58,21 @@ def save(cluster: Reach, settings: Settings, folder: Path, *, with_bucket: bool)
     say(f"The backup of {settings.cluster.name} is in {folder}. It holds logs and silences in plain: keep it safe.")
 
 
-def read_list(folder: Path, settings: Settings) -> dict[str, Any]:
-    """The list of a backup. Raises UserError where it is none, is damaged, or lacks a claim."""
+def read_list(folder: Path, settings: Settings, *, other: bool = False) -> dict[str, Any]:
+    """The list of a backup.
+
+    Raises UserError where it is none, is damaged, lacks a claim, or is one of another cluster and `other` is not set.
+    """
     try:
         content: dict[str, Any] = json.loads((folder / LIST).read_text(encoding="utf-8"))
         files = dict(content["files"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{folder} is no complete backup: {LIST}: {error}") from None
+    if content.get("cluster") != settings.cluster.name and not other:
+        raise UserError(
+            f"{folder} is a backup of the cluster {content.get('cluster')}, and this stack is {settings.cluster.name}: "
+            "series and lines would be found under the other name only; to restore it all the same: OTHER=1"
+        )
     for name, known in files.items():
         if not (folder / name).is_file() or archive.digest(folder / name) != known:
             raise UserError(f"{folder / name} is missing or was changed since the backup was taken")
@@ -68,27 +82,33 @@ def read_list(folder: Path, settings: Settings) -> dict[str, Any]:
     return content
 
 
-def restore(cluster: Reach, settings: Settings, folder: Path, *, with_bucket: bool) -> None:
+def restore(cluster: Reach, settings: Settings, folder: Path, *, with_bucket: bool, other: bool = False) -> None:
     """Put a backup in the place of what the claims hold. Raises UserError; it may be run again."""
-    read_list(folder, settings)
+    read_list(folder, settings, other=other)
     if with_bucket:
         bucket.restore(settings.loki.storage, folder)
     namespace = settings.namespaces.main
     for part in parts(settings):
-        with progress(f"restoring {part.name}"):
-            try:
-                scale(cluster, namespace, part, 0)
-                for _, claim in part.pods():
-                    with mounted(cluster, settings, claim, part.user) as volume:
-                        archive.restore(volume, folder / f"{claim}.tar.gz", daemons.LEFT_OUT.get(part.name, ()))
-            finally:
-                scale(cluster, namespace, part, part.replicas)
+        with progress(f"restoring {part.name}"), stopped(cluster, namespace, part):
+            for _, claim in part.pods():
+                with mounted(cluster, settings, claim, part.user) as volume:
+                    archive.restore(volume, folder / f"{claim}.tar.gz", daemons.LEFT_OUT.get(part.name, ()))
         say(f"{part.name}: restored")
         if part.name == "alertmanager" and (folder / SILENCES).exists():
             first = f"pod/{part.pod}-0"
             with cluster.forward(part.name, namespace, first, addresses.ALERTMANAGER_PORT, {}) as alertmanager:
                 count = daemons.add_silences(alertmanager.url, json.loads((folder / SILENCES).read_text()))
             say(f"{count} silences added that the files did not have yet")
+
+
+@contextmanager
+def stopped(cluster: Reach, namespace: str, part: Part) -> Iterator[None]:
+    """The part without pods for the length of the block, which is started again whatever happens there."""
+    try:
+        scale(cluster, namespace, part, 0)
+        yield
+    finally:
+        scale(cluster, namespace, part, part.replicas)
 
 
 def scale(cluster: Reach, namespace: str, part: Part, replicas: int) -> None:
@@ -120,16 +140,18 @@ def main() -> None:
     parser.add_argument("--folder", required=True, type=Path)
     parser.add_argument("--no-bucket", action="store_true", help="leave the bucket of Loki alone")
     parser.add_argument("--yes", action="store_true", help="do not ask before data is replaced")
+    parser.add_argument("--other", action="store_true", help="restore the backup of another cluster")
     arguments = parser.parse_args()
     settings = stack_settings(arguments.stack)
     cluster = reach(settings, LOCAL)
     if arguments.command == "save":
         save(cluster, settings, arguments.folder, with_bucket=not arguments.no_bucket)
     else:
-        read_list(arguments.folder, settings)
+        read_list(arguments.folder, settings, other=arguments.other)
         if not arguments.yes:
             confirm(arguments.stack)
-        restore(cluster, settings, arguments.folder, with_bucket=not arguments.no_bucket)
+        with_bucket = not arguments.no_bucket
+        restore(cluster, settings, arguments.folder, with_bucket=with_bucket, other=arguments.other)
 
 
 if __name__ == "__main__":

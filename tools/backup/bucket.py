@@ -1,16 +1,20 @@
-"""Loki's bucket, copied by rclone, which knows all three clouds. Credentials are those of the environment."""
+"""Loki's bucket, copied by rclone, which knows all three clouds. Credentials are those of the environment.
+
+Any rclone on PATH is taken; else the pinned one is built, with the backends of these clouds alone.
+"""
 
 import shutil
 import subprocess
 from pathlib import Path
 
 from settings.logs import GCS, S3, Azure, Filesystem, MinIO, Storage
+from tools import binaries
 from tools.console import UserError, progress
 
 FOLDER = "bucket"
 MISSING = (
-    "Loki's chunks lie in a bucket, and rclone, which would copy it, is not on PATH. Install it (https://rclone.org), "
-    "or leave the bucket to its own versioning and replication with BUCKET=no."
+    "Loki's chunks lie in a bucket, and rclone, which would copy it, can neither be found nor built. Install it "
+    "(https://rclone.org), or leave the bucket to its own versioning and replication with BUCKET=no."
 )
 
 
@@ -31,27 +35,37 @@ def remote(storage: Storage) -> str | None:
 
 def check(storage: Storage) -> None:
     """Raises UserError where there is a bucket to be copied, and nothing to copy it with."""
-    if remote(storage) is not None and shutil.which("rclone") is None:
-        raise UserError(MISSING)
+    if remote(storage) is not None:
+        _program()
 
 
-def save(storage: Storage, folder: Path, program: str | None = None) -> None:
+def save(storage: Storage, folder: Path) -> None:
     """Make the folder equal to the bucket: what is there already is not copied again. Raises UserError."""
     if (place := remote(storage)) is not None:
-        _rclone(program, "sync", place, str(folder / FOLDER))
+        rclone("sync", place, str(folder / FOLDER))
 
 
-def restore(storage: Storage, folder: Path, program: str | None = None) -> None:
+def restore(storage: Storage, folder: Path) -> None:
     """Copy back what the bucket lacks; nothing in it is deleted. Raises UserError."""
     if (place := remote(storage)) is not None and (folder / FOLDER).is_dir():
-        _rclone(program, "copy", str(folder / FOLDER), place)
+        rclone("copy", str(folder / FOLDER), place)
 
 
-def _rclone(program: str | None, *arguments: str) -> None:
-    found = program or shutil.which("rclone")
-    if found is None:
-        raise UserError(MISSING)
+def rclone(*arguments: str) -> None:
+    """Run rclone. Raises UserError with its own words."""
+    program = _program()
+    # Without a configuration file of its own: whose remotes it knows must not matter.
+    command = [program, "--config=", *arguments]
     with progress(f"rclone {arguments[0]}"):
-        result = subprocess.run([found, *arguments], capture_output=True, text=True, check=False)
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
         raise UserError(f"rclone {arguments[0]} failed: {result.stderr.strip()[-500:]}")
+
+
+def _program() -> str:
+    if found := shutil.which("rclone"):
+        return found
+    try:
+        return str(binaries.find("rclone"))
+    except UserError as error:
+        raise UserError(f"{MISSING}\n{error}") from None

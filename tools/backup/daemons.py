@@ -10,7 +10,8 @@ from tools.console import UserError
 SECONDS = 30
 FLUSH_SECONDS = 300
 QUEUE = "loki_ingester_flush_queue_length"
-LEFT_OUT = {"prometheus": ("prometheus-db/chunks_head", "prometheus-db/lock")}
+HEAD = ("prometheus-db/chunks_head", "prometheus-db/lock")
+LEFT_OUT = {"prometheus": HEAD, "hub": HEAD}
 """Paths of a claim that are not restored. The head's mapped chunks change while they are read; the write-ahead log
 holds all of it."""
 SAME = ("matchers", "startsAt", "endsAt", "createdBy", "comment")

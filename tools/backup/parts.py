@@ -1,10 +1,13 @@
 """What of a stack has data on claims: whose they are, and how they are called."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from components import addresses, alertmanager, chart_values, loki, minio
 from settings import Settings
 from settings.logs import MinIO
+
+GRAFANA_USER = 472
+"""As the chart runs it."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,10 @@ class Part:
     claim: str
     """Name of a claim without its number."""
     user: int
+    size: str
+    """What each claim asks for, by the stack file."""
+    stopped: bool = False
+    """Whether it has to be stopped while its claim is copied: one file of it is a database."""
 
     def pods(self) -> list[tuple[str, str]]:
         """Pod and claim of each replica."""
@@ -26,20 +33,18 @@ class Part:
 
 
 def parts(settings: Settings) -> list[Part]:
-    """Prometheus, Alertmanager, Loki and its MinIO, where it has one. The operator names claims of two.
+    """Prometheus, the hub's, Alertmanager, Loki, its MinIO and Grafana, as far as they have claims.
 
     Parts of a distributed Loki are left out: what they hold is on its way to the bucket.
     """
-    prometheus = f"prometheus-{addresses.PROMETHEUS}"
     alerts = f"alertmanager-{addresses.ALERTMANAGER}"
     found = [
-        Part(
+        _prometheus(
             "prometheus",
-            f"prometheuses.monitoring.coreos.com/{addresses.PROMETHEUS}",
+            addresses.PROMETHEUS,
+            f"prometheus-{addresses.PROMETHEUS}-db",
             settings.prometheus.replicas,
-            prometheus,
-            f"prometheus-{addresses.PROMETHEUS}-db-{prometheus}",
-            chart_values.PROMETHEUS_USER,
+            settings.prometheus.volume_size,
         ),
         Part(
             "alertmanager",
@@ -48,11 +53,28 @@ def parts(settings: Settings) -> list[Part]:
             alerts,
             f"data-{alerts}",
             alertmanager.USER,
+            settings.alertmanager.volume_size,
         ),
     ]
+    if settings.hub.enabled:
+        found.append(_prometheus("hub", addresses.HUB, "data", 1, settings.hub.volume_size))
     if not settings.loki.distributed:
-        replicas = settings.loki.replicas
-        found.append(Part("loki", f"statefulset/{addresses.LOKI}", replicas, addresses.LOKI, "data-loki", loki.USER))
+        replicas, size = settings.loki.replicas, settings.loki.volume_size
+        found.append(_stateful("loki", addresses.LOKI, "data", loki.USER, size, replicas))
     if isinstance(settings.loki.storage, MinIO):
-        found.append(Part("minio", f"statefulset/{minio.APP}", 1, minio.APP, f"data-{minio.APP}", minio.USER))
+        found.append(_stateful("minio", minio.APP, "data", minio.USER, settings.loki.storage.volume_size))
+    if settings.grafana.enabled and (size_of_grafana := settings.grafana.volume_size):
+        grafana = _stateful("grafana", addresses.GRAFANA, "storage", GRAFANA_USER, size_of_grafana)
+        found.append(replace(grafana, stopped=True))
     return found
+
+
+def _prometheus(name: str, object_name: str, template: str, replicas: int, size: str) -> Part:
+    """One that the operator runs: it names pods and claims after its object."""
+    pod = f"prometheus-{object_name}"
+    scaled = f"prometheuses.monitoring.coreos.com/{object_name}"
+    return Part(name, scaled, replicas, pod, f"{template}-{pod}", chart_values.PROMETHEUS_USER, size)
+
+
+def _stateful(name: str, object_name: str, template: str, user: int, size: str, replicas: int = 1) -> Part:
+    return Part(name, f"statefulset/{object_name}", replicas, object_name, f"{template}-{object_name}", user, size)

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,14 @@ def answers(kubeconfig: Path) -> bool:
         return False
 
 
-def not_ready_nodes(kubeconfig: Path) -> list[str]:
-    """The names of the nodes without a Ready condition that is true."""
+def not_ready_nodes(kubeconfig: Path, expected: Iterable[str]) -> list[str]:
+    """The names of the nodes without a Ready condition that is true; of those `expected` also when they do not exist.
+
+    A kubelet that ends at its start registers no node: then all that are there are Ready.
+    """
     items: list[dict[str, Any]] = json.loads(kubectl(kubeconfig, "get", "nodes", "--output=json"))["items"]
-    return [node["metadata"]["name"] for node in items if not _ready(node)]
+    ready = {node["metadata"]["name"]: _ready(node) for node in items}
+    return [name for name, is_ready in {**dict.fromkeys(expected, False), **ready}.items() if not is_ready]
 
 
 def _ready(node: dict[str, Any]) -> bool:

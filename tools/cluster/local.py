@@ -100,7 +100,7 @@ def status(folder: Path) -> list[str]:
     kubeconfig = parts.plane(state).kubeconfig("admin")
     if not answers(kubeconfig):
         return [*lines, "API server: no answer"]
-    return [*lines, f"nodes not Ready: {', '.join(not_ready_nodes(kubeconfig)) or 'none'}"]
+    return [*lines, f"nodes not Ready: {', '.join(_not_ready(state)) or 'none'}"]
 
 
 @contextmanager
@@ -189,7 +189,7 @@ def _start_parts(state: State) -> None:
         node.start_kubelet(state)
     addons.apply(state)
     with progress("waiting for the nodes"):
-        processes.wait_for("Ready nodes", lambda: not not_ready_nodes(admin), NODE_SECONDS, state.running())
+        processes.wait_for("Ready nodes", lambda: not _not_ready(state), NODE_SECONDS, state.running())
     if real:
         addons.wait(state)
     state.ready = True
@@ -203,6 +203,10 @@ def _start_kind(state: State) -> None:
         forwards.lead(state, int(listen), host, port)
     state.ready = True
     state.save()
+
+
+def _not_ready(state: State) -> list[str]:
+    return not_ready_nodes(parts.plane(state).kubeconfig("admin"), [node.NAME] if state.mode == "real" else [])
 
 
 def _only(state: State, *names: str) -> list[Process]:

@@ -1,11 +1,9 @@
 """The control plane's daemons and kwok, started one by one in the cluster's place: on loopback or in a namespace."""
 
-import socket
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 
-from tools import binaries
+from tools import binaries, ports
 from tools.cluster import control_plane, fake_nodes, namespaces
 from tools.cluster.control_plane import DEFAULT_PORTS, ControlPlane
 from tools.cluster.state import Mode, State
@@ -33,9 +31,7 @@ def free_ports(mode: Mode) -> dict[str, int]:
     Another program may take one before we do: then start again. kind chooses its own.
     """
     names = {"real": ["api"], "kind": [], "fake": list(DEFAULT_PORTS)}[mode]
-    with ExitStack() as sockets:
-        held = {name: sockets.enter_context(socket.create_server((LOOPBACK, 0))) for name in names}
-        return {name: listener.getsockname()[1] for name, listener in held.items()}
+    return dict(zip(names, ports.free_ports(len(names)), strict=True))
 
 
 def prepare(state: State, node: str | None) -> None:

@@ -63,6 +63,7 @@ def differing(before: Any, now: Any) -> dict[str, tuple[Any, Any]]:
     old, new = dict(leaves(before)), dict(leaves(now))
     return {
         path: (old.get(path), new.get(path))
-        for path in dict.fromkeys([*old, *new])
+        # In an order of its own: that of the engine's objects differs from run to run.
+        for path in sorted({*old, *new})
         if path not in old or path not in new or old[path] != new[path]
     }

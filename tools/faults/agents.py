@@ -10,20 +10,34 @@ from components import alloy_config, event_exporter_config, promtail_config
 from components.alloy_syntax import Block, text
 from settings import Settings
 from tools import binaries
-from tools.faults.daemons import LOCAL, Daemon, free_ports
+from tools.faults.daemons import LOCAL, Daemon
+from tools.faults.journal import Journal
+from tools.ports import free_ports
 
 NODE_LOGS = "/var/log/pods"
 OPENED = "tail routine: started"
 """What both agents say when they have opened a file."""
-READ = re.compile(r"^(?:promtail|loki_source_file)_read_lines_total\{.*\} [1-9]", re.MULTILINE)
+READ = re.compile(
+    r"^(?:(?:promtail|loki_source_file)_read|(?:promtail|loki_source)_journal_target)_lines_total(?:\{.*\})? [1-9]",
+    re.MULTILINE,
+)
 
 
 @dataclass(frozen=True)
 class Files:
-    """Where lines come from: the log files of a folder, all under the same labels."""
+    """Where lines come from: the log files of a folder, all under the same labels, or each as a pod of its own."""
 
     folder: Path
     labels: Mapping[str, str]
+    a_pod_each: bool = False
+    """Label `pod`: the name of the file, which has to be there already."""
+
+    def targets(self) -> list[dict[str, str]]:
+        """What is read, each with its labels, as an agent is told."""
+        if not self.a_pod_each:
+            return [{"__path__": f"{self.folder}/*.log", **self.labels}]
+        files = sorted(self.folder.glob("*.log"))
+        return [{"__path__": str(file), **self.labels, "pod": file.stem} for file in files]
 
 
 @dataclass(frozen=True)
@@ -32,6 +46,9 @@ class Pods:
 
     kubeconfig: Path
     logs: Path
+
+
+Source = Files | Pods | Journal
 
 
 @dataclass(frozen=True)
@@ -62,7 +79,7 @@ def agent(
     folder: Path,
     settings: Settings,
     target: str,
-    source: Files | Pods,
+    source: Source,
     *,
     node: str = "node-1",
     retries: Retries | None = None,
@@ -79,11 +96,11 @@ def event_exporter(folder: Path, settings: Settings, target: str, kubeconfig: Pa
     watching = [
         replace(block, blocks=[client]) if block.name == "loki.source.kubernetes_events" else block for block in blocks
     ]
-    return _run_alloy(folder / "events", watching, "node-1")
+    return _run_alloy(folder / "events", watching, "node-1", None)
 
 
 def _promtail(
-    folder: Path, settings: Settings, target: str, source: Files | Pods, node: str, retries: Retries | None
+    folder: Path, settings: Settings, target: str, source: Source, node: str, retries: Retries | None
 ) -> Agent:
     [port] = free_ports(1)
     config = promtail_config.config(settings)
@@ -99,33 +116,32 @@ def _promtail(
             "max_period": retries.longest,
             "max_retries": retries.limit,
         }
-    scrape = config["scrape_configs"][0]
+    pods, *journal = config["scrape_configs"]
+    scrape = journal[0] if isinstance(source, Journal) else pods
     if isinstance(source, Files):
         del scrape["kubernetes_sd_configs"], scrape["relabel_configs"]
-        labels = {"__path__": f"{source.folder}/*.log", **source.labels}
-        scrape["static_configs"] = [{"targets": [LOCAL], "labels": labels}]
-    else:
+        scrape["static_configs"] = [{"targets": [LOCAL], "labels": labels} for labels in source.targets()]
+    elif isinstance(source, Pods):
         scrape["kubernetes_sd_configs"][0]["kubeconfig_file"] = str(source.kubeconfig)
         scrape["relabel_configs"] = [_elsewhere(rule, source.logs) for rule in scrape["relabel_configs"]]
     config["scrape_configs"] = [scrape]
     file = folder / "promtail.yaml"
     file.write_text(promtail_config.text(config), encoding="utf-8")
-    command = [str(binaries.find("promtail")), f"-config.file={file}", "-config.expand-env=true"]
+    command = _program("promtail", source, f"-config.file={file}", "-config.expand-env=true")
     return Agent("Promtail", command, folder / "promtail.log", port, {"HOSTNAME": node, "NODE_NAME": node})
 
 
-def _alloy(
-    folder: Path, settings: Settings, target: str, source: Files | Pods, node: str, retries: Retries | None
-) -> Agent:
+def _alloy(folder: Path, settings: Settings, target: str, source: Source, node: str, retries: Retries | None) -> Agent:
     blocks = []
     for block in alloy_config.blocks(settings):
-        if block.label == "journal" or (block.name.startswith("discovery.") and isinstance(source, Files)):
+        if block.label == ("pods" if isinstance(source, Journal) else "journal"):
+            continue
+        if block.name.startswith("discovery.") and isinstance(source, Files):
             continue
         changed = _sent_to(block, folder, settings, target, retries)
         match block.name, source:
             case "local.file_match", Files():
-                targets = [{"__path__": f"{source.folder}/*.log", **source.labels}]
-                changed = replace(changed, attributes={"path_targets": targets})
+                changed = replace(changed, attributes={"path_targets": source.targets()})
             case "discovery.kubernetes", Pods():
                 file = {"kubeconfig_file": str(source.kubeconfig)}
                 changed = replace(changed, attributes={**changed.attributes, **file})
@@ -133,7 +149,7 @@ def _alloy(
                 rules = [replace(rule, attributes=_elsewhere(rule.attributes, source.logs)) for rule in changed.blocks]
                 changed = replace(changed, blocks=rules)
         blocks.append(changed)
-    return _run_alloy(folder / "alloy", blocks, node)
+    return _run_alloy(folder / "alloy", blocks, node, source)
 
 
 def _sent_to(block: Block, folder: Path, settings: Settings, target: str, retries: Retries | None) -> Block:
@@ -153,14 +169,20 @@ def _sent_to(block: Block, folder: Path, settings: Settings, target: str, retrie
     return replace(block, blocks=[replace(endpoint, attributes=attributes, blocks=[login])])
 
 
-def _run_alloy(folder: Path, blocks: list[Block], node: str) -> Agent:
+def _run_alloy(folder: Path, blocks: list[Block], node: str, source: Source | None) -> Agent:
     [port] = free_ports(1)
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "config.alloy"
     file.write_text(text(blocks), encoding="utf-8")
     options = [f"--storage.path={folder / 'data'}", f"--server.http.listen-addr={LOCAL}:{port}"]
-    command = [str(binaries.find("alloy")), "run", str(file), *options, "--disable-reporting"]
+    command = _program("alloy", source, "run", str(file), *options, "--disable-reporting")
     return Agent("Alloy", command, folder / "alloy.log", port, {"HOSTNAME": node, "NODE_NAME": node}, "/-/ready")
+
+
+def _program(name: str, source: Source | None, *arguments: str) -> list[str]:
+    if isinstance(source, Journal):
+        return source.seen_by([str(binaries.find(f"{name}-journal")), *arguments])
+    return [str(binaries.find(name)), *arguments]
 
 
 def _elsewhere(rule: Mapping[str, Any], logs: Path) -> dict[str, Any]:

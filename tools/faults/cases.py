@@ -9,7 +9,8 @@ from pathlib import Path
 
 from components.log_agent_client import BATCH_BYTES
 from settings import Settings
-from tools.faults import daemons, storage
+from tools.faults import daemons, journal, storage
+from tools.faults.lines import Counted
 from tools.faults.pipeline import Pipeline, Result, Size
 
 BATCH_LINES = BATCH_BYTES // 150
@@ -62,8 +63,33 @@ def agent_killed(folder: Path, settings: Settings, size: Size) -> Result:
     return _restarted(folder, settings, size, signal.SIGKILL, size.sigkills, size.sigkills * BATCH_LINES)
 
 
-def _restarted(folder: Path, settings: Settings, size: Size, how: signal.Signals, times: int, allowed: int) -> Result:
-    with Pipeline(folder, settings, size.lines) as pipeline:
+def journal_loki_away(folder: Path, settings: Settings, size: Size) -> Result:
+    """Loki is away while lines come into the node's journal."""
+    if why := journal.missing(settings.log_agent.program):
+        return Result(0, Counted(0, 0), skipped=why)
+    with Pipeline(folder, settings, size.lines, retries=size.retries, journal=True) as pipeline:
+        return _away(pipeline, size, size.patience)
+
+
+def journal_agent_killed(folder: Path, settings: Settings, size: Size) -> Result:
+    """The agent is killed while it reads the journal: it goes on at the place that it has written down."""
+    if why := journal.missing(settings.log_agent.program):
+        return Result(0, Counted(0, 0), skipped=why)
+    allowed = size.sigkills * BATCH_LINES
+    return _restarted(folder, settings, size, signal.SIGKILL, size.sigkills, allowed, from_journal=True)
+
+
+def _restarted(
+    folder: Path,
+    settings: Settings,
+    size: Size,
+    how: signal.Signals,
+    times: int,
+    allowed: int,
+    *,
+    from_journal: bool = False,
+) -> Result:
+    with Pipeline(folder, settings, size.lines, journal=from_journal) as pipeline:
         parts: list[int] = []
 
         def again() -> None:
@@ -124,6 +150,8 @@ AGENT_CASES: dict[str, Case] = {
     "rotation while Loki is away": rotated_while_away,
     "rotation during a restart of the agent": rotated_during_restart,
     "rate limit hit": rate_limited,
+    "journal: Loki away": journal_loki_away,
+    "journal: agent killed (SIGKILL)": journal_agent_killed,
 }
 LOKI_CASES: dict[str, Case] = {
     "disk of Loki nearly full, Loki killed": storage.disk_nearly_full,

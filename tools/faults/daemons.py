@@ -3,13 +3,11 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,6 +16,7 @@ import yaml
 from components import loki_config
 from settings import Settings
 from tools import binaries
+from tools.ports import free_ports
 
 LOCAL = "127.0.0.1"
 PATIENCE = 90.0
@@ -128,10 +127,7 @@ def loki(
 ) -> Daemon:
     """Loki with the stack's configuration and its data below the folder; some limits, or the compactor, changed."""
     port, grpc = free_ports(2)
-    config: dict[str, Any] = _below(folder, loki_config.config(settings))
-    config["server"] |= {"http_listen_address": LOCAL, "http_listen_port": port}
-    config["server"] |= {"grpc_listen_address": LOCAL, "grpc_listen_port": grpc}
-    config["ingester"]["lifecycler"] = {"min_ready_duration": "0s"}
+    config = on_loopback(folder, settings, port, grpc)
     config["ruler"]["remote_write"] = {"enabled": False}
     config["limits_config"] |= limits or {}
     config["compactor"] |= compactor or {}
@@ -142,13 +138,13 @@ def loki(
     return Daemon("Loki", command, folder / "loki.log", port, {"POD_IP": LOCAL, "HOME": str(folder)})
 
 
-def free_ports(count: int) -> list[int]:
-    """So many ports of loopback that nobody listens on."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind((LOCAL, 0))
-        return [int(one.getsockname()[1]) for one in sockets]
+def on_loopback(folder: Path, settings: Settings, http: int, grpc: int) -> dict[str, Any]:
+    """Loki's configuration of a stack with folders below this one, at these ports, and ready as soon as it can be."""
+    config: dict[str, Any] = _below(folder, loki_config.config(settings))
+    config["server"] |= {"http_listen_address": LOCAL, "http_listen_port": http}
+    config["server"] |= {"grpc_listen_address": LOCAL, "grpc_listen_port": grpc}
+    config["ingester"]["lifecycler"] = {"min_ready_duration": "0s"}
+    return config
 
 
 def _below(folder: Path, value: Any) -> Any:

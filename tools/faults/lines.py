@@ -39,8 +39,12 @@ class Writer:
         """Append the next lines."""
         with self.file.open("a", encoding="utf-8") as out:
             for number in range(self.written, self.written + count):
-                out.write(f"{_stamp(self.base + number * STEP)} stdout F seq={number:08d} {PADDING}\n")
+                out.write(f"{_stamp(self.base + number * STEP)} stdout F {self.text(number)}\n")
         self.written += count
+
+    def text(self, number: int) -> str:
+        """The line of this number."""
+        return f"seq={number:08d} {PADDING}"
 
     def rotate(self) -> None:
         """What kubelet does with a full file: rename it; the runtime opens a new one."""

@@ -8,7 +8,8 @@ from typing import Any
 
 from settings import Settings
 from tools.faults import daemons
-from tools.faults.agents import Files, Retries, agent
+from tools.faults.agents import Files, Retries, Source, agent
+from tools.faults.journal import Journal, JournalWriter
 from tools.faults.lines import LABELS, Counted, Writer, settled
 
 QUICK = Retries("100ms", "500ms", 0)
@@ -80,7 +81,7 @@ class Result:
 
 
 class Pipeline:
-    """The agent of the settings, one file that it reads, and a Loki with its data below the folder."""
+    """The agent of the settings, one file or journal that it reads, and a Loki with its data below the folder."""
 
     def __init__(
         self,
@@ -90,14 +91,22 @@ class Pipeline:
         *,
         retries: Retries | None = None,
         limits: dict[str, Any] | None = None,
+        journal: bool = False,
     ) -> None:
         self.tenant = settings.loki.tenant
-        pods = folder / "pods"
-        pods.mkdir(parents=True)
-        self.writer = Writer(pods / "0.log", lines)
-        self.writer.file.touch()
+        self.journal = journal
+        logs = folder / "logs"
+        logs.mkdir(parents=True)
+        source: Source
+        if journal:
+            self.writer: Writer = JournalWriter(logs, lines)
+            source = Journal(logs)
+        else:
+            self.writer = Writer(logs / "0.log", lines)
+            self.writer.file.touch()
+            source = Files(logs, LABELS)
         self.loki = daemons.loki(folder, settings, limits)
-        self.agent = agent(folder, settings, self.loki.url, Files(pods, LABELS), retries=retries)
+        self.agent = agent(folder, settings, self.loki.url, source, retries=retries)
 
     def __enter__(self) -> "Pipeline":
         try:
@@ -116,7 +125,8 @@ class Pipeline:
         """Start the agent and wait until it has opened the file: it looks for files every few seconds only."""
         opened = self.agent.opened()
         self.agent.start().ready()
-        daemons.until("the file opened by the agent", lambda: self.agent.opened() > opened)
+        if not self.journal:
+            daemons.until("the file opened by the agent", lambda: self.agent.opened() > opened)
 
     def count(self, patience: float) -> Counted:
         """What is in Loki at last."""

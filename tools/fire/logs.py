@@ -1,6 +1,7 @@
 """Faults that show in log lines: pods write what broken programs write. And events, as their exporter writes them."""
 
 import json
+from dataclasses import replace
 
 from tools.fire.cause import Cause, Object, pod, shell
 
@@ -57,5 +58,11 @@ CAUSES: dict[str, Cause] = {
     "VolumeProvisioningFailed": event("ProvisioningFailed", "no space", kind="PersistentVolumeClaim"),
     "VolumeResizeFailed": event("VolumeResizeFailed", "no space", kind="PersistentVolumeClaim"),
     "ProbeFailureEvents": event("Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503"),
+    "CNIPluginMissing": replace(
+        event(
+            "FailedCreatePodSandBox", 'failed to find plugin "bridge" in path [/opt/cni/bin]', source={"host": "fault"}
+        ),
+        labels={"node": "fault"},
+    ),
     "RollbackEvents": event("RollbackSucceeded", "rolled back", kind="HelmRelease"),
 }

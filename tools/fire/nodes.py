@@ -123,6 +123,9 @@ CAUSES: dict[str, Cause] = {
     "GPUMemoryFull": record("DCGM_FI_DEV_FB_FREE", "400"),
     "GPUPowerHigh": record("DCGM_FI_DEV_POWER_USAGE", "396"),
     "GPUXidError": record("DCGM_FI_DEV_XID_ERRORS", "79", err_code="79", err_msg="GPU has fallen off the bus"),
+    "GPUXidApplicationError": record(
+        "DCGM_FI_DEV_XID_ERRORS", "13", err_code="13", err_msg="Graphics Engine Exception"
+    ),
     "GPURowRemapFailure": record("DCGM_FI_DEV_ROW_REMAP_FAILURE", "1"),
     "GPUUncorrectableECCErrors": record("DCGM_FI_DEV_ECC_DBE_VOL_TOTAL", "2"),
     # Ten minutes of throttling at once.

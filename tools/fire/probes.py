@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from components.addresses import BLACKBOX, BLACKBOX_PORT, service
+from components.addresses import ALERTMANAGER, ALERTMANAGER_PORT, BLACKBOX, BLACKBOX_PORT, service
 from components.monitors import GROUP_VERSION
 from components.versions import IMAGES
 from settings.probes import module_job
@@ -44,10 +44,10 @@ def endpoint() -> Object:
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "fault"}, "spec": spec}
 
 
-def probe(module: str, target: str) -> Object:
-    """A Probe object of the stack's blackbox exporter."""
+def probe(module: str, *targets: str) -> Object:
+    """A Probe object of the stack's blackbox exporter: one service with these endpoints."""
     prober = service(BLACKBOX, MAIN, BLACKBOX_PORT).removeprefix("http://")
-    static = {"static": [target], "labels": {"service": "{namespace}"}}
+    static = {"static": list(targets), "labels": {"service": "{namespace}"}}
     return {
         "apiVersion": GROUP_VERSION,
         "kind": "Probe",
@@ -108,6 +108,8 @@ def target(**spec: Any) -> Object:
 SILENT = pod(pod_spec(*SLEEPS, ports=[{"name": "metrics", "containerPort": 9999}]))
 SERVICE = {"service": "{namespace}"}
 URL = f"http://{HOST}:8080/"
+EVERY_OTHER_MINUTE = 'if ($time_iso8601 ~ ":[0-5][13579]:") { return 503; } return 200 fault;'
+ANSWERS = f"{service(ALERTMANAGER, MAIN, ALERTMANAGER_PORT)}/-/healthy"
 
 
 def scale_blackbox(ground: Ground, replicas: int) -> None:
@@ -122,15 +124,23 @@ KILLED = Cause(
 )
 
 CAUSES: dict[str, Cause] = {
-    "EndpointDown": Cause("a site where nobody listens", [SILENT, endpoint(), probe("http_2xx", URL)], labels=SERVICE),
+    # Without an endpoint that answers it would be told as ServiceEndpointDown.
+    "EndpointDown": Cause(
+        "a site of two endpoints, where on one of them nobody listens",
+        [SILENT, endpoint(), probe("http_2xx", URL, ANSWERS)],
+        labels=SERVICE,
+    ),
     "ServiceEndpointDown": Cause(
         "a service of whose endpoints none answers", [SILENT, endpoint(), probe("http_2xx", URL)], labels=SERVICE
     ),
     "EndpointUnexpectedStatus": Cause(
         "a site that answers 503", [*site("8080", "return 503;"), probe("http_2xx", URL)], labels=SERVICE
     ),
+    # Never down for long, which would be told as EndpointDown.
     "EndpointAvailabilityLow": Cause(
-        "a site that was never there", [SILENT, endpoint(), probe("http_2xx", URL)], labels=SERVICE
+        "a site that answers 503 every other minute",
+        [*site("8080", EVERY_OTHER_MINUTE), probe("http_2xx", URL)],
+        labels=SERVICE,
     ),
     "SSLCertificateExpired": Cause(
         "a site with an expired certificate",

@@ -4,17 +4,29 @@ A small set of objects made from the same settings as the chart's values: operat
 kube-state-metrics, node-exporter and their monitors. Each carries the label `observability/stands-in-for`.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from components import chart_values, dcgm_exporter
+from components.versions import IMAGES
 from settings import Settings
+from settings.reader import PROJECT
 from tools.stand_in import control_plane, exporters, operator, prometheus
 from tools.stand_in.dcgm import recorded
 from tools.stand_in.kinds import STANDS_FOR, Object
 
-__all__ = ["CHART", "STANDS_FOR", "WITHOUT", "chart_objects", "names", "recorded"]
+__all__ = ["CHART", "GRAFANA_IMAGES", "STANDS_FOR", "WITHOUT", "chart_objects", "names", "recorded", "without_grafana"]
 
 CHART = "kube-prometheus-stack"
 WITHOUT = {"grafana": {"enabled": False}}
 """Settings that change with the stand-in: no program of Grafana can be built, and its probe would page for ever."""
+GRAFANA_IMAGES = {IMAGES[name].repository for name in ("grafana", "k8s-sidecar")}
+"""Without each of them Grafana's pod does not start."""
+
+
+def without_grafana(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration of a stack file without Grafana."""
+    return {**config, **{f"{PROJECT}:{section}": content for section, content in WITHOUT.items()}}
 
 
 def chart_objects(settings: Settings) -> list[Object]:

@@ -79,7 +79,7 @@ def kube_state_metrics(values: dict[str, Any], namespace: str) -> list[Object]:
             namespace,
             KUBE_STATE_METRICS,
             selector(KUBE_STATE_METRICS),
-            [{"port": "http", "honorLabels": True}],
+            [{"port": "http", "honorLabels": True, **values["prometheus"]["monitor"]["http"]}],
             jobLabel="app.kubernetes.io/name",
         ),
     ]
@@ -117,7 +117,7 @@ def node_exporter(values: dict[str, Any]) -> list[Object]:
                 ],
                 "ports": [{"name": "http-metrics", "containerPort": NODE_EXPORTER_PORT}],
                 "resources": values["resources"],
-                "securityContext": {"readOnlyRootFilesystem": True},
+                "securityContext": values["containerSecurityContext"],
                 "readinessProbe": pods.http_probe("/", "http-metrics", period=5),
                 "livenessProbe": pods.http_probe("/", "http-metrics"),
                 "volumeMounts": mounts,

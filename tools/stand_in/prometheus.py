@@ -50,7 +50,7 @@ def spec(values: dict[str, Any], namespace: str) -> Object:
     }
     for kind in SELECTED:
         if values[f"{kind}SelectorNilUsesHelmValues"] is False:
-            result |= {f"{kind}Selector": {}, f"{kind}NamespaceSelector": {}}
+            result = {f"{kind}Selector": {}, f"{kind}NamespaceSelector": {}} | result
     return {
         "externalUrl": addresses.service(NAME, namespace, addresses.PROMETHEUS_PORT),
         **result,

@@ -13,14 +13,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from components import central_logs
+from components.rule_files import Selection
 from components.stack import select_dashboards, select_rules
 from settings import Settings
+from settings.cluster import Distribution
 from tools import stand_in
 from tools.console import UserError, progress, run, say
 from tools.reach import Parts, Reach, reach
 from tools.rules import stack_settings
 from tools.up import LOCAL
-from tools.verify import delivery, logs, nodes, rules, views
+from tools.verify import delivery, hub, logs, nodes, rules, views
 from tools.verify.result import Result, until_well
 
 BEAT_SECONDS = 90
@@ -39,7 +42,8 @@ def verify(settings: Settings, cluster: Reach, wait: float) -> Iterator[Result]:
             # Beats are counted from here: they leave while the other checks run.
             watch.look(parts.alertmanagers())
         yield until_well(lambda: nodes.pods(cluster, settings), "pods", wait)
-        yield until_well(lambda: nodes.agents(cluster, settings), "log agent on every node", wait)
+        program = settings.log_agent.program
+        yield until_well(lambda: nodes.agents(cluster, settings, program), "log agent on every node", wait)
         yield until_well(lambda: logs.line(parts.loki(), settings), "a line reaches Loki", 0)
         yield until_well(
             lambda: rules.prometheus(parts.prometheus(), cluster, namespace, for_prometheus), "rules, Prometheus", wait
@@ -49,11 +53,28 @@ def verify(settings: Settings, cluster: Reach, wait: float) -> Iterator[Result]:
         if settings.grafana.enabled:
             shipped = select_dashboards(settings).shipped
             yield until_well(lambda: views.dashboards(cluster, namespace, shipped, parts.grafana()), "dashboards", wait)
+        yield from _hub_and_spoke(parts, cluster, settings, for_prometheus, wait)
         if beats:
             wait = max(wait, BEAT_SECONDS)
             yield until_well(lambda: watch.look(parts.alertmanagers()), "heartbeat", wait)
         else:
             yield Result("heartbeat", True, "none: by the stack file nothing outside watches this cluster")
+
+
+def _hub_and_spoke(
+    parts: Parts, cluster: Reach, settings: Settings, selection: Selection, wait: float
+) -> Iterator[Result]:
+    if settings.prometheus.remote_write:
+        yield until_well(lambda: hub.writing(parts.prometheus(), settings), "remote write", wait)
+    if settings.central_logs:
+        app = central_logs.APP
+        yield until_well(lambda: nodes.agents(cluster, settings, app), "log agent of the hub on every node", wait)
+        yield until_well(lambda: hub.sending(parts.prometheus()), "lines to the hub", wait)
+    if settings.hub.enabled:
+        yield until_well(lambda: hub.rules(parts.hub(), selection), "hub: rules", wait)
+        yield until_well(lambda: hub.clusters(parts.hub()), "hub: clusters", wait)
+    if settings.hub.log_senders:
+        yield until_well(lambda: hub.senders(parts.prometheus(), settings), "hub: log lines of clusters", wait)
 
 
 def main() -> int:
@@ -74,12 +95,13 @@ def main() -> int:
 
 
 def as_deployed(settings: Settings, cluster: Reach) -> Settings:
-    """The settings without what the local cluster goes without where the chart cannot be reached."""
+    """The settings without Grafana where the local cluster goes without it: chart or images cannot be reached."""
     place = f"--namespace={settings.namespaces.main}"
-    if not cluster.get("prometheuses", place, f"--selector={stand_in.STANDS_FOR}")["items"]:
+    local = settings.cluster.distribution is Distribution.LOCAL
+    if not local or cluster.get("deployments", place, "--selector=app.kubernetes.io/name=grafana")["items"]:
         return settings
     grafana = settings.grafana.model_copy(update=stand_in.WITHOUT["grafana"])
-    say("A stand-in for the chart runs here: Grafana, its rules and the dashboards are not looked for.")
+    say("The local cluster goes without Grafana: it, its rules and the dashboards are not looked for.")
     return settings.model_copy(update={"grafana": grafana})
 
 

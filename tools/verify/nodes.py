@@ -12,10 +12,9 @@ from tools.verify.result import Result, some
 REPELS = ("NoSchedule", "NoExecute")
 
 
-def agents(cluster: Reach, settings: Settings) -> Result:
-    """A ready pod of the log agent on every node whose labels and taints let the stack's DaemonSet in."""
-    app = settings.log_agent.program
-    wanted = should_have(cluster.get("nodes")["items"], log_agent.pod_spec(app, {}, "", ""))
+def agents(cluster: Reach, settings: Settings, app: str) -> Result:
+    """A ready pod of the log agent `app` on every node whose labels and taints let its DaemonSet in."""
+    wanted = should_have(cluster.get("nodes")["items"], log_agent.pod_spec(settings, app, {}, "", ""))
     labels = ",".join(f"{key}={value}" for key, value in selector(app).items())
     pods = cluster.get("pods", f"--namespace={settings.namespaces.agents}", f"--selector={labels}")["items"]
     there = {pod["spec"].get("nodeName") for pod in pods if ready(pod)}

@@ -6,7 +6,7 @@ from typing import Any
 
 from components.alert_rules import HUB
 from components.pods import selector
-from components.rule_files import Selection
+from components.rule_files import RuleFile, Selection
 from tools.reach import Part, Reach
 from tools.verify.result import Result, some
 
@@ -16,10 +16,14 @@ Loaded = Mapping[str, Counter[str]]
 
 def wanted(selection: Selection) -> Loaded:
     """Groups of the files as the stack ships them, but for those that the hub evaluates."""
+    return groups_of(file for file in selection.files if file.name != HUB)
+
+
+def groups_of(files: Iterable[RuleFile]) -> Loaded:
+    """Groups of the files, in the shape of what a Prometheus has loaded."""
     return {
         group["name"]: Counter(rule.get("alert") or rule["record"] for rule in group["rules"])
-        for file in selection.files
-        if file.name != HUB
+        for file in files
         for group in file.groups
     }
 

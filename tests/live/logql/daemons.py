@@ -1,9 +1,7 @@
 """A real Loki, Prometheus and Alertmanager on free loopback ports, wired as a stack wires them."""
 
 import json
-import socket
 import subprocess
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -15,13 +13,12 @@ from typing import Any
 
 import yaml
 
-from components import loki_config
 from tests.live.logql import stack
 from tools import binaries
+from tools.faults.daemons import on_loopback, until
+from tools.ports import free_ports
 
 LOCAL = "127.0.0.1"
-SECONDS = 90
-"""Patience with a daemon, on a machine that does other things too."""
 
 
 class Server:
@@ -64,15 +61,6 @@ class Servers:
     loki: Server
     prometheus: Server
     alertmanager: Server
-
-
-def until(what: str, ready: Callable[[], object], patience: float = SECONDS) -> None:
-    """Waits until `ready` gives something true. Raises TimeoutError with its last answer."""
-    limit = time.monotonic() + patience
-    while not (answer := ready()):
-        if time.monotonic() > limit:
-            raise TimeoutError(f"{what}: not within {patience:.0f} s, last seen {answer!r}")
-        time.sleep(0.2)
 
 
 @contextmanager
@@ -124,11 +112,8 @@ def prometheus_config(rules: list[Path], servers: Servers) -> dict[str, Any]:
 
 def loki(folder: Path, servers: Servers, *, grpc: int) -> dict[str, Any]:
     """Loki's configuration of the stack dev, with only paths, addresses and intervals changed."""
-    config: dict[str, Any] = _below(folder, loki_config.config(stack.settings("dev")))
     port = int(servers.loki.url.rsplit(":", 1)[1])
-    config["server"] |= {"http_listen_address": LOCAL, "http_listen_port": port}
-    config["server"] |= {"grpc_listen_address": LOCAL, "grpc_listen_port": grpc}
-    config["ingester"]["lifecycler"] = {"min_ready_duration": "0s"}
+    config = on_loopback(folder, stack.settings("dev"), port, grpc)
     config["ruler"] |= {
         "alertmanager_url": servers.alertmanager.url,
         "poll_interval": f"{stack.INTERVAL}s",
@@ -137,23 +122,6 @@ def loki(folder: Path, servers: Servers, *, grpc: int) -> dict[str, Any]:
     write = {"test": {"url": f"{servers.prometheus.url}/api/v1/write"}}
     config["ruler"]["remote_write"] = {**config["ruler"]["remote_write"], "clients": write}
     return config
-
-
-def _below(folder: Path, value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _below(folder, item) for key, item in value.items()}
-    if isinstance(value, str) and value.startswith(("/loki", "/etc/loki")):
-        return f"{folder}{value}"
-    return value
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody listens on."""
-    with ExitStack() as stack_of_sockets:
-        sockets = [stack_of_sockets.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind((LOCAL, 0))
-        return [int(one.getsockname()[1]) for one in sockets]
 
 
 @contextmanager

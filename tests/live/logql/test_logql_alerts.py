@@ -4,9 +4,11 @@ All cases share one Loki, one Prometheus and one Alertmanager, with all rules lo
 foreign alert is seen too. The recordings keep their minute: that is most of the time these tests take.
 """
 
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +17,8 @@ import pytest
 from settings.base import seconds
 from tests.live.logql import daemons, stack
 from tests.live.logql.cases import Case, alerts, cases, expected
-from tests.live.logql.daemons import Servers, until
+from tests.live.logql.daemons import Servers
+from tools.faults.daemons import until
 
 LIVE, QUIET = "live", "quiet"
 """Two tenants, each a cluster of that name: all lines go to the first, but for alerts on missing lines."""
@@ -86,43 +89,63 @@ def recorded(servers: Servers) -> Counter[tuple[str | None, str]]:
 
 def patiently(ready: Callable[[], object]) -> None:
     """Waits, but leaves it to the test of the case to say what is missing."""
-    try:
-        until("", ready, patience=20)
-    except TimeoutError:
-        return
+    with contextlib.suppress(TimeoutError):
+        until("", ready)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What came of all lines, read once: windows pass while the tests of the cases run."""
+
+    servers: Servers
+    alerts: list[dict[str, Any]]
+    recorded: Counter[tuple[str | None, str]]
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
     with daemons.running(tmp_path_factory.mktemp("logql"), (LIVE, QUIET)) as found:
         until("first evaluation of every alert", lambda: evaluated(found, 1, recording_too=False))
         push(found)
         complete = time.time() + LATE
         until("recording of all lines", lambda: evaluated(found, complete, recording_too=True), patience=180)
         wanted = {(stack.recording(c.alert.name), c.name): c.counted for c in cases() if stack.recording(c.alert.name)}
-        patiently(lambda: wanted.items() <= {**dict.fromkeys(wanted, 0), **recorded(found)}.items())
+        counted: Counter[tuple[str | None, str]] = Counter()
+
+        def complete_records() -> bool:
+            counted.clear()
+            counted.update(recorded(found))
+            return wanted.items() <= {**dict.fromkeys(wanted, 0), **counted}.items()
+
+        patiently(complete_records)
         longest = max(seconds(str(alert.rule.get("for", "0s"))) for alert in alerts()) // stack.FASTER
         moment = time.time() + longest + 2 * stack.INTERVAL
         until("evaluation of all alerts", lambda: evaluated(found, moment, recording_too=False))
         firing = [case for case in cases() if case.fires]
-        patiently(lambda: (seen := arrived(found)) and all(caused(case, seen) for case in firing))
-        yield found
+        alerts_now: list[dict[str, Any]] = []
+
+        def complete_alerts() -> bool:
+            alerts_now[:] = arrived(found)
+            return all(caused(case, alerts_now) for case in firing)
+
+        patiently(complete_alerts)
+        yield Seen(found, alerts_now, counted)
 
 
 def names(chosen: bool) -> list[Any]:
     return [pytest.param(case, id=case.name) for case in cases() if case.fires is chosen]
 
 
-def check_recorded(servers: Servers, case: Case) -> None:
+def check_recorded(seen: Seen, case: Case) -> None:
     name = stack.recording(case.alert.name)
     if name:
-        assert recorded(servers)[name, case.name] == case.counted, f"lines in {name}"
+        assert seen.recorded[name, case.name] == case.counted, f"lines in {name}"
 
 
 @pytest.mark.parametrize("case", names(True))
-def test_fires(servers: Servers, case: Case) -> None:
-    check_recorded(servers, case)
-    found = {alert["labels"]["alertname"]: alert for alert in caused(case, arrived(servers))}
+def test_fires(seen: Seen, case: Case) -> None:
+    check_recorded(seen, case)
+    found = {alert["labels"]["alertname"]: alert for alert in caused(case, seen.alerts)}
     assert set(found) == {case.alert.name, *case.alert.also}
     labels, texts = expected(case, tenant(case))
     assert found[case.alert.name]["labels"] == labels
@@ -132,34 +155,34 @@ def test_fires(servers: Servers, case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", names(False))
-def test_is_silent(servers: Servers, case: Case) -> None:
-    check_recorded(servers, case)
+def test_is_silent(seen: Seen, case: Case) -> None:
+    check_recorded(seen, case)
     assert [
-        alert["labels"]
-        for alert in caused(case, arrived(servers))
-        if alert["labels"]["alertname"] not in case.alert.also
+        alert["labels"] for alert in caused(case, seen.alerts) if alert["labels"]["alertname"] not in case.alert.also
     ] == []
 
 
-def test_loki_has_every_line_once(servers: Servers) -> None:
+def test_loki_has_every_line_once(seen: Seen) -> None:
     """Silence proves nothing where no line arrived."""
     wanted: Counter[tuple[str, ...]] = Counter()
     for case in cases():
         if tenant(case) == LIVE and case.stream:
             wanted[tuple(case.stream.get(label, "") for label in LABELS)] += len(pushed(case, 0))
     query = f'sum by ({", ".join(LABELS)}) (count_over_time({{cluster="{LIVE}"}}[1h]))'
-    answer = servers.loki.get("/loki/api/v1/query", LIVE, query=query, time=str(time.time() + 600))["data"]["result"]
+    answer = seen.servers.loki.get("/loki/api/v1/query", LIVE, query=query, time=str(time.time() + 600))["data"][
+        "result"
+    ]
     found = {tuple(one["metric"].get(label, "") for label in LABELS): int(one["value"][1]) for one in answer}
     assert found == dict(wanted)
 
 
-def test_every_rule_is_loaded_and_healthy(servers: Servers) -> None:
+def test_every_rule_is_loaded_and_healthy(seen: Seen) -> None:
     for name in (LIVE, QUIET):
-        loaded = servers.loki.get("/prometheus/api/v1/rules", name)["data"]["groups"]
+        loaded = seen.servers.loki.get("/prometheus/api/v1/rules", name)["data"]["groups"]
         files = stack.rendered("loki", name)
         assert sorted((group["file"], group["name"]) for group in loaded) == sorted(
             (f"{file.name}.yaml", group["name"]) for file in files for group in file.groups
         )
-    for group in groups(servers):
+    for group in groups(seen.servers):
         for rule in group["rules"]:
             assert rule["health"] == "ok", f"{rule['name']}: {rule.get('lastError')}"

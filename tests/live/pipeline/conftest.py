@@ -51,21 +51,24 @@ class Node:
         tenant = plain.loki.model_copy(update={"tenant": self.tenant})
         return plain.model_copy(update={"log_agent": chosen, "loki": tenant})
 
-    def streams(self) -> list[Stream]:
-        """Every stream with its lines in their order. What Loki itself adds to a line is no label of the stream."""
+    def streams(self, where: str = "") -> list[Stream]:
+        """Every stream with its lines in their order, of those lines where this holds.
+
+        The level of a line, its own or as Loki finds it, is no label of the stream.
+        """
         answer = self.loki.get(
             "/loki/api/v1/query_range",
             self.tenant,
-            query='{cluster="dev"} | drop detected_level',
+            query=f'{{cluster="dev"}} {f"| {where}" if where else ""} | drop detected_level, level',
             limit="5000",
             direction="forward",
             since="24h",
         )
         return [(item["stream"], [line for _, line in item["values"]]) for item in answer["data"]["result"]]
 
-    def lines(self) -> list[str]:
-        """Every line, whatever its stream."""
-        return [line for _, lines in self.streams() for line in lines]
+    def lines(self, where: str = "") -> list[str]:
+        """Every line where this holds, whatever its stream."""
+        return [line for _, lines in self.streams(where) for line in lines]
 
 
 @pytest.fixture(params=AGENTS)

@@ -11,7 +11,8 @@ from components.log_agent_client import MAX_BACKOFF
 from settings import Settings
 from tools import binaries
 from tools.faults.agents import Agent
-from tools.faults.daemons import LOCAL, free_ports
+from tools.faults.daemons import LOCAL
+from tools.ports import free_ports
 from tools.rules import stack_settings
 
 EVERYTHING = {
@@ -77,7 +78,7 @@ def test_mistakes_are_refused(right: str, wrong: str, said: str, tmp_path: Path)
     assert right in content
     file = write(content.replace(right, wrong, 1), tmp_path)
     result = subprocess.run(
-        command(file, free_ports(1)[0]), capture_output=True, text=True, check=False, env=ENVIRONMENT, timeout=60
+        command(file, free_ports(1)[0]), capture_output=True, text=True, check=False, env=ENVIRONMENT, timeout=300
     )
     assert result.returncode == 1
     assert said in result.stderr

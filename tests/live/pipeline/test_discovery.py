@@ -91,7 +91,7 @@ def test_every_line_is_found_under_its_labels(local: Cluster, uids: dict[tuple[s
     reader = agent(node.folder, node.settings(), node.loki.url, Pods(local.kubeconfig, logs), node=HERE)
     try:
         reader.start().ready()
-        daemons.until("every line in Loki", lambda: len(node.lines()) >= 2 * len(WANTED), patience=60)
+        daemons.until("every line in Loki", lambda: len(node.lines()) >= 2 * len(WANTED))
         asked = lists_of_pods(local) - before
     finally:
         reader.end(signal.SIGTERM)

@@ -82,7 +82,7 @@ def exported(local: Cluster, node: Node) -> Iterator[Node]:
 
     def write(item: dict[str, Any], text: str) -> None:
         local.kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", stdin=json.dumps(item))
-        daemons.until(f"{text} in Loki", lambda: any(text in one for one in node.lines()), patience=60)
+        daemons.until(f"{text} in Loki", lambda: any(text in one for one in node.lines()))
 
     try:
         exporter.start().ready()

@@ -28,7 +28,7 @@ def shipped(node: Node, content: str, wanted: int, **log_agent: Any) -> list[str
     reader = agent(node.folder, node.settings(**log_agent), node.loki.url, source)
     try:
         reader.start().ready()
-        daemons.until(f"{wanted} lines in Loki", lambda: len(node.lines()) >= wanted, patience=30)
+        daemons.until(f"{wanted} lines in Loki", lambda: len(node.lines()) >= wanted)
     finally:
         # The end flushes what is left: a line too many would be there now.
         reader.end(signal.SIGTERM)

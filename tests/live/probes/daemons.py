@@ -22,17 +22,17 @@ from components.blackbox_exporter import USER, targets
 from settings import Settings
 from settings.alerts import AlertSettings
 from settings.probes import BlackboxSettings
-from tests.delivery.daemons import free_ports
 from tests.live.logql.stack import sources
 from tests.live.probes.servers import LOCAL, Servers, corefile
 from tests.live.probes.states import MODULES, SECRETS, STATES, ZONES, State
 from tools.binaries import find
+from tools.ports import free_ports
 from tools.rules import stack_settings
 
 OUTSIDE_USER, OUTSIDE_PASSWORD = "outside", "a long password"
 # A hash by bcrypt of that password, as the exporter's web configuration wants it.
 OUTSIDE_HASH = "$2b$04$abcdefghijklmnopqrstuunJ0u00SLiuoTA7qEltWZhxMUdJFZu5q"
-PATIENCE = 75
+PATIENCE = 180
 INTERVAL, TIMEOUT = "5s", "5s"
 """Of every scrape. The slow page answers within it, and what never answers ends with it at the latest."""
 ELSEWHERE = "local.test"
@@ -124,7 +124,7 @@ def rules(chosen: Settings) -> list[dict[str, Any]]:
 
 def get(url: str, **query: str) -> Any:
     """`data` of an answer of Prometheus."""
-    with urllib.request.urlopen(f"{url}?{urllib.parse.urlencode(query)}", timeout=10) as answer:
+    with urllib.request.urlopen(f"{url}?{urllib.parse.urlencode(query)}", timeout=60) as answer:
         return json.load(answer)["data"]
 
 
@@ -164,7 +164,7 @@ def process(command: list[Any], log: Path, **options: Any) -> Iterator[Callable[
         yield alive
     finally:
         started.terminate()
-        started.wait(timeout=30)
+        started.wait(timeout=120)
 
 
 @contextmanager

@@ -8,7 +8,8 @@ import pytest
 from components import loki_config
 from tests.live.storage.lokis import KEYS
 from tools import binaries
-from tools.faults.daemons import LOCAL, Daemon, free_ports
+from tools.faults.daemons import LOCAL, Daemon
+from tools.ports import free_ports
 
 
 @pytest.fixture(scope="session")

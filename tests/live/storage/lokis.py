@@ -16,7 +16,8 @@ from components.alert_rules import content
 from components.stack import select_rules
 from settings import Settings
 from tools import binaries
-from tools.faults.daemons import Daemon, free_ports
+from tools.faults.daemons import Daemon
+from tools.ports import free_ports
 from tools.rules import stack_settings
 
 KEYS = dict(zip(loki_storage.S3_KEYS, ("loki", "a-long-password"), strict=True))

@@ -13,6 +13,7 @@ from tools import charts
 
 RULES = ["rules-loki-events", "rules-loki-kernel"]
 SETTINGS = with_loki(mode="distributed", parts={"queriers": 4, "rulers": 3})
+ROLLED_BY = {"checksum/credentials": "0123"}
 Objects = dict[tuple[str, str], dict[str, Any]]
 
 
@@ -23,7 +24,7 @@ def objects() -> Objects:
         pytest.skip(
             f"THE CHART IS NOT PROVEN HERE: loki cannot be pulled, and {charts.SETTING} names no folder with it"
         )
-    values = loki_distributed.values(SETTINGS, RULES)
+    values = loki_distributed.values(SETTINGS, RULES, ROLLED_BY)
     found = charts.template(location, "loki", "monitoring", values)
     return {(item["kind"], item["metadata"]["name"]): item for item in found}
 
@@ -90,6 +91,12 @@ def test_pods_keep_our_rules(objects: Objects) -> None:
         assert pod["automountServiceAccountToken"] is False
     budgets = {name for kind, name in objects if kind == "PodDisruptionBudget"}
     assert budgets == set(pods(objects)) - {"loki-compactor"}
+
+
+def test_new_keys_of_the_bucket_roll_every_part(objects: Objects) -> None:
+    templates = [item["spec"]["template"] for item in objects.values() if "template" in item.get("spec", {})]
+    assert len(templates) == len(pods(objects))
+    assert all(one["metadata"]["annotations"].items() >= ROLLED_BY.items() for one in templates)
 
 
 def test_nothing_but_loki_is_in_it(objects: Objects) -> None:

@@ -53,7 +53,6 @@ def test_each_rule_group_is_evaluated_by_exactly_one_ruler(running: Lokis) -> No
         return [lokis.evaluated(ruler) for ruler in rulers]
 
     until("every group at one ruler", lambda: sorted(name for share in shares() for name in share) == wanted)
-    assert sum(1 for share in shares() if share) > 1, "one ruler evaluates them all"
     answer = rulers[0].get("/prometheus/api/v1/rules", running.settings.loki.tenant)["data"]["groups"]
     assert sorted(group["name"] for group in answer) == wanted, "every ruler answers for all"
 
