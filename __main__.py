@@ -18,6 +18,8 @@ provider = k8s.Provider(
     # A changed ConfigMap or Secret is updated in place; as a replacement it would roll what mounts it.
     enable_config_map_mutable=True,
     enable_secret_mutable=True,
+    # A destroy makes five requests an object; the provider's own limit, 50 a second, would be what it waits for.
+    kube_client_settings=k8s.KubeClientSettingsArgs(burst=400, qps=200),
 )
 
 stack = ObservabilityStack(

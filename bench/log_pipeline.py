@@ -52,6 +52,8 @@ class Load:
     """Bytes a second."""
     written: int = 0
     size: int = 0
+    last: int = 0
+    """Time of the last line of the first container, in nanoseconds."""
     words: random.Random = field(default_factory=lambda: random.Random(1))  # noqa: S311 (text, no secret)
 
     def write_for(self, seconds: float) -> Iterator[None]:
@@ -64,7 +66,9 @@ class Load:
             now = time.time_ns()
             while self.size < due:
                 file = files[self.written % CONTAINERS]
-                self.size += file.write(_line(now + self.written % SECOND, self.written, self.words))
+                at = now + self.written % SECOND
+                self.size += file.write(_line(at, self.written, self.words))
+                self.last = at if file is files[0] else self.last
                 self.written += 1
             for file in files:
                 file.flush()
@@ -86,17 +90,23 @@ def _text(number: int, words: random.Random) -> str:
 
 def lag(server: Daemon, tenant: str, since: float) -> float:
     """Seconds between the clock and the newest line that a query finds; it looks `since` seconds back, or further."""
-    newest: list[int] = []
+    at = newest(server, tenant, since)
+    return time.time() - at / SECOND
+
+
+def newest(server: Daemon, tenant: str, since: float) -> int:
+    """Time of that line, in nanoseconds."""
+    times: list[int] = []
 
     def found() -> bool:
         nonlocal since
         span, since = f"{since:.0f}s", min(2 * since, PATIENCE)
         answer = server.get("/loki/api/v1/query_range", tenant, query=ONE, limit="1", since=span)["data"]["result"]
-        newest.extend(int(stream["values"][0][0]) for stream in answer)
-        return bool(newest)
+        times.extend(int(stream["values"][0][0]) for stream in answer)
+        return bool(times)
 
     until("a line in Loki", found, PATIENCE)
-    return time.time() - newest[0] / SECOND
+    return max(times)
 
 
 def count(server: Daemon, tenant: str, since: float) -> int:
@@ -120,8 +130,7 @@ def sustained(server: Daemon, reader: Agent, load: Load, tenant: str, minutes: f
                 lags.append(asked.result())
                 memory = [max(old, one.memory()) for old, one in zip(memory, (server, reader), strict=True)]
                 asked, last = pool.submit(lag, server, tenant, lags[-1] + AHEAD), time.monotonic()
-    ended = time.time()
-    until("the last lines", lambda: lag(server, tenant, AHEAD) < time.time() - ended + 1, PATIENCE)
+    until("the last lines", lambda: newest(server, tenant, AHEAD) >= load.last, PATIENCE)
     used = [one.processor_seconds() - old for one, old in zip((server, reader), before, strict=True)]
     until("every line", lambda: count(server, tenant, began) >= load.written, PATIENCE)
     # The first samples are from before the agent had opened its files.

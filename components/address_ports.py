@@ -15,7 +15,7 @@ def port_of(url: str) -> int:
 
 
 def receiver_ports(value: object) -> Iterator[int]:
-    """What a receiver's settings say of its address; addresses that are secrets are `security.receiverPorts`' business."""
+    """What a receiver's settings say of its address; `security.receiverPorts` tells of addresses that are secrets."""
     if isinstance(value, Email):
         yield int(value.server.rpartition(":")[2])
     elif isinstance(value, BaseModel):

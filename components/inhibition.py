@@ -130,26 +130,27 @@ EDGES: tuple[Edge, ...] = (
     # What names the software comes before the same probe by its general name: it is told first, and knows what to do.
     Edge(
         "TeslaMateDown",
-        ("EndpointDown", "ServiceEndpointDown"),
+        ("EndpointDown", "EndpointUnexpectedStatus", "ServiceEndpointDown"),
         CLUSTER,
         "the same probe",
         effect_labels={"service": "teslamate"},
     ),
     Edge("TunnelRegistrationFailing", ("TunnelConnectionsLow",), POD, "refused connections are few"),
     # Endpoints before their slowness, names before who asks for them.
-    Edge("ServiceEndpointDown", ("EndpointDown",), ("cluster", "service"), "all of them are down"),
+    Edge(
+        "ServiceEndpointDown",
+        ("EndpointDown", "EndpointUnexpectedStatus"),
+        ("cluster", "service"),
+        "all of them are down",
+    ),
+    # A status of 400 or more fails the probe as well: who is told of the status knows more.
+    Edge("EndpointUnexpectedStatus", ("EndpointDown", "EndpointAvailabilityLow"), INSTANCE, "the reason of it"),
     Edge(
         "EndpointDown",
-        (
-            "EndpointUnexpectedStatus",
-            "EndpointResponseTimeHigh",
-            "EndpointAvailabilityLow",
-            "CertificateProbeFailing",
-        ),
+        ("EndpointResponseTimeHigh", "EndpointAvailabilityLow", "CertificateProbeFailing"),
         INSTANCE,
         "it does not answer at all",
     ),
-    Edge("EndpointUnexpectedStatus", ("EndpointAvailabilityLow",), INSTANCE, "the reason of it"),
     Edge("HostUnreachable", ("ServiceDependencyDown",), ("cluster", "service"), "its ports are gone with it"),
     Edge("SSLCertificateExpired", ("SSLCertificateExpiringSoon",), INSTANCE, "critical before warning"),
     Edge("CoreDNSDown", ("CoreDNSErrorsHigh", "EndpointDNSFailing", "DNSResolutionFailures"), CLUSTER, "no names"),

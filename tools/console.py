@@ -55,11 +55,18 @@ def progress(what: str) -> Iterator[None]:
 
 
 def run(main: Callable[[], int | None]) -> None:
-    """Run a command line program and exit: a person's mistake becomes one message and code 1, Ctrl-C code 130."""
+    """Run a command line program and exit: what a person can mend becomes one message and code 1, Ctrl-C code 130."""
     try:
         code = main() or 0
     except UserError as error:
         say(f"error: {error}")
+        code = 1
+    except PermissionError as error:
+        if error.filename is None:
+            raise
+        say(
+            f"error: {error.filename}: permission denied. If an earlier run as root made it, give it back (sudo chown)."
+        )
         code = 1
     except KeyboardInterrupt:
         say("stopped by Ctrl-C")

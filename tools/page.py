@@ -96,15 +96,11 @@ def show(page: Page) -> None:
             table.add_row(TITLES[name], url, page.rules.get(name, ""))
         console.print("", table)
         console.print(f"Alerts now: {', '.join(page.firing) or 'none'}")
-    console.print(
-        "\n".join(
-            [
-                "",
-                """Logs      make logs QUERY='{namespace="monitoring"}'""",
-                "Messages  make inbox",
-                "Faults    make fire ALERT=PodCrashLooping    (make fire lists what can be caused)",
-                "Stop      make down",
-            ]
-        ),
-        markup=False,
-    )
+    commands = ["Fake nodes only: the objects are there, and no container runs. No logs, no alerts, no messages."]
+    if page.urls:
+        commands = [
+            """Logs      make logs QUERY='{namespace="monitoring"}'""",
+            "Messages  make inbox",
+            "Faults    make fire ALERT=PodCrashLooping    (make fire lists what can be caused)",
+        ]
+    console.print("\n".join(["", *commands, "Stop      make down"]), markup=False)

@@ -144,7 +144,9 @@ def wait(kubeconfig: Path, objects: Iterable[Object], seconds: float = SECONDS) 
     namespaces = sorted({name.split("/")[1] for name in names})
     deadline = time.monotonic() + seconds
     said: set[Trouble] = set()
-    missing, before, since = names, dict[tuple[str, str], int](), time.monotonic()
+    # Nothing has been seen before the first look, however long that takes.
+    before: dict[tuple[str, str], int] | None = None
+    missing, since = names, time.monotonic()
     with progress(f"waiting for {len(names)} workloads to be Ready"):
         while names:
             now_missing = unready(_all(kubeconfig, "deployments,statefulsets,daemonsets", namespaces), names)

@@ -230,6 +230,22 @@ def test_an_unknown_base_is_one_message(tmp_path: Path) -> None:
         sides.extract("no-such-branch", tmp_path)
 
 
+def test_a_link_out_of_the_tree_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository, folder = tmp_path / "repository", tmp_path / "folder"
+    repository.mkdir()
+    folder.mkdir()
+    (repository / "file").write_text("text")
+    (repository / "inside").symlink_to("file")
+    (repository / "absolute").symlink_to("/etc/hostname")
+    (repository / "outside").symlink_to("../../etc/hostname")
+    who = ("-c", "user.name=test", "-c", "user.email=test@example.com")
+    for command in (("init", "--quiet"), ("add", "."), (*who, "commit", "--quiet", "--message", "links")):
+        subprocess.run(["git", *command], cwd=repository, check=True)
+    monkeypatch.setattr(sides, "ROOT", repository)
+    sides.extract("HEAD", folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["file", "inside"]
+
+
 def test_a_base_that_this_program_cannot_render_is_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sides, "extract", lambda base, folder: (folder / "Pulumi.dev.yaml").write_text("config: {}"))
     with pytest.raises(UserError, match=r"^v0 cannot be rendered by its own code.*ModuleNotFoundError") as caught:

@@ -27,7 +27,7 @@ for argument; do
   esac
 done
 case "$1 $2" in
-  "create cluster") test -z "$BROKEN" || { echo "ERROR: no space left" >&2; exit 1; }
+  "create cluster") test -z "$BROKEN" || { echo "ERROR: $BROKEN" >&2; exit 1; }
                     touch "$CLUSTERS/$name"; echo "apiVersion: v1" > "$config" ;;
   "get clusters") ls "$CLUSTERS" ;;
   "delete cluster") rm -f "$CLUSTERS/$name" ;;
@@ -118,8 +118,17 @@ def test_a_port_leads_to_a_service_and_is_opened_again(machine: Path) -> None:
 
 
 def test_what_kind_says_is_told(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BROKEN", "1")
+    monkeypatch.setenv("BROKEN", "no space left")
     with pytest.raises(UserError, match="kind create cluster failed: ERROR: no space left"):
+        cluster.start(machine / "local")
+
+
+def test_a_node_image_that_cannot_be_pulled_comes_with_what_to_do(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The words are those of kind 0.33."""
+    monkeypatch.setenv("BROKEN", 'failed to create cluster: failed to pull image "kindest/node:v1.37.0"')
+    with pytest.raises(UserError, match=r'(?s)failed to pull image "kindest/node.*registry-mirrors.*--fake-nodes'):
         cluster.start(machine / "local")
 
 

@@ -75,3 +75,12 @@ def test_the_operators_images_are_among_those_needed() -> None:
         {"kind": "Deployment", "spec": {"containers": [{"image": "o:1"}]}},
     ]
     assert needed(objects) == ["r:1", "o:1", "p:1"]
+
+
+def test_the_page_of_fake_nodes_offers_nothing_that_no_container_answers(capsys: pytest.CaptureFixture[str]) -> None:
+    show(Page("dev", "kubectl"))
+    text = capsys.readouterr().err
+    assert "Fake nodes only: the objects are there, and no container runs." in text
+    assert "make down" in text
+    for command in ("make logs", "make inbox", "make fire"):
+        assert command not in text

@@ -1,5 +1,6 @@
 """What is waited for after a deployment, and what is said about a pod that does not come up."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,19 @@ def test_what_is_ready_for_a_moment_and_then_crashes_is_not_ready(monkeypatch: p
 
 def test_what_is_ready_at_each_look_but_starts_again_and_again_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
     looks(monkeypatch, *((2, {**RUNS, "restartCount": count}) for count in range(100_000)))
+    with pytest.raises(UserError, match="not Ready after 0 s: Deployment/n/w"):
+        readiness.wait(Path(), [DEPLOYMENT], seconds=0.2)
+
+
+def test_the_time_of_a_slow_first_look_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks(monkeypatch, *((2, {**RUNS, "restartCount": count}) for count in range(100_000)))
+    shown, slow = readiness._all, iter([0.1])
+
+    def slowly(*arguments: Any) -> list[dict[str, Any]]:
+        time.sleep(next(slow, 0))
+        return shown(*arguments)
+
+    monkeypatch.setattr(readiness, "_all", slowly)
     with pytest.raises(UserError, match="not Ready after 0 s: Deployment/n/w"):
         readiness.wait(Path(), [DEPLOYMENT], seconds=0.2)
 

@@ -185,7 +185,7 @@ def test_the_engines_gpu_objects_are_replaced_by_the_recording() -> None:
 
 
 def _of_the_chart(item: dict[str, Any]) -> bool:
-    return item["metadata"].get("labels", {}).get(stand_in.STANDS_FOR) == stand_in.CHART
+    return bool(item["metadata"].get("labels", {}).get(stand_in.STANDS_FOR) == stand_in.CHART)
 
 
 def test_kube_state_metrics_is_scraped_as_often_as_the_settings_say() -> None:

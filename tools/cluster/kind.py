@@ -14,6 +14,10 @@ from tools.console import UserError, progress
 
 READY_SECONDS = 300
 DOCKER_SECONDS = 20
+PULL_ADVICE = (
+    "\nLet Docker reach a registry (registry-mirrors in its daemon.json will do) and run it again, or go on with fake "
+    "nodes only: python -m tools.up up --fake-nodes"
+)
 
 
 def why_not() -> str | None:
@@ -62,5 +66,6 @@ def _kubeconfig(state: State) -> list[str]:
 def _kind(*arguments: str) -> str:
     result = subprocess.run(["kind", *arguments], capture_output=True, text=True, check=False)
     if result.returncode != 0:
-        raise UserError(f"kind {' '.join(arguments[:2])} failed: {result.stderr.strip()[-800:]}")
+        advice = PULL_ADVICE if "failed to pull image" in result.stderr else ""
+        raise UserError(f"kind {' '.join(arguments[:2])} failed: {result.stderr.strip()[-800:]}{advice}")
     return result.stdout

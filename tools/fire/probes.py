@@ -124,17 +124,19 @@ KILLED = Cause(
 )
 
 CAUSES: dict[str, Cause] = {
-    # Without an endpoint that answers it would be told as ServiceEndpointDown.
+    # Without an endpoint that answers, this and the next would be told as ServiceEndpointDown.
     "EndpointDown": Cause(
         "a site of two endpoints, where on one of them nobody listens",
         [SILENT, endpoint(), probe("http_2xx", URL, ANSWERS)],
         labels=SERVICE,
     ),
+    "EndpointUnexpectedStatus": Cause(
+        "a site of two endpoints, of which one answers 503",
+        [*site("8080", "return 503;"), probe("http_2xx", URL, ANSWERS)],
+        labels=SERVICE,
+    ),
     "ServiceEndpointDown": Cause(
         "a service of whose endpoints none answers", [SILENT, endpoint(), probe("http_2xx", URL)], labels=SERVICE
-    ),
-    "EndpointUnexpectedStatus": Cause(
-        "a site that answers 503", [*site("8080", "return 503;"), probe("http_2xx", URL)], labels=SERVICE
     ),
     # Never down for long, which would be told as EndpointDown.
     "EndpointAvailabilityLow": Cause(

@@ -55,7 +55,7 @@ def shipped(node: Node, entries: list[dict[str, str]], wanted: int, place: str =
     reader = agent(node.folder, node.settings(**log_agent), node.loki.url, source)
     try:
         reader.start().ready()
-        daemons.until(f"{wanted} lines in Loki", lambda: len(node.lines()) >= wanted, patience=30)
+        daemons.until(f"{wanted} lines in Loki", lambda: len(node.lines()) >= wanted)
     finally:
         # The end flushes what is left: a line too many would be there now.
         reader.end(signal.SIGTERM)
