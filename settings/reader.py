@@ -106,7 +106,7 @@ def parse(
         )
     for key in sorted(wanted - keys) if check_secrets else []:
         mistakes.append(
-            f"{file}: {PROJECT}:{key} is missing; set it with: pulumi config set --secret {PROJECT}:{key} VALUE"
+            f"{file}: {PROJECT}:{key} is missing; set it with: pulumi config set --secret {PROJECT}:{key}"
         )
     if mistakes or settings is None:
         raise SettingsError("\n".join(["The stack file has mistakes:", *(f"  {mistake}" for mistake in mistakes)]))

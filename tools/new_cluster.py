@@ -144,7 +144,7 @@ def next_steps(name: str, text: str) -> str:
         [
             f"Pulumi.{name}.yaml is written. Next:",
             f"  pulumi stack init {name}",
-            *(f"  pulumi config set --stack {name} --secret {PROJECT}:{key} VALUE" for key in secrets),
+            *(f"  pulumi config set --stack {name} --secret {PROJECT}:{key}" for key in secrets),
             f"  make rules STACK={name}",
             f"  make preview STACK={name}",
             f"  make up STACK={name}",

@@ -17,7 +17,7 @@ HEAD = """# Settings
 
 Keys of `Pulumi.<stack>.yaml`, below `config:`. Written by `make docs` from the models in `settings/`; editors can check
 a stack file against `settings.schema.json`. Keys that end in `Secret` name a top-level secret of the stack, set with
-`pulumi config set --secret observability:<name> VALUE`.
+`pulumi config set --secret observability:<name>`.
 """
 
 

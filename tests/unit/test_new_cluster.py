@@ -22,7 +22,7 @@ def test_the_file_is_accepted_and_says_the_next_steps(tmp_path: Path, distributi
     cluster = yaml.safe_load(file.read_text())["config"]["observability:cluster"]
     assert cluster == {"name": "edge", "distribution": distribution.value, "context": "admin@edge", "runs": []}
     steps = next_steps("edge", file.read_text())
-    assert "pulumi config set --stack edge --secret observability:heartbeatUrl VALUE" in steps
+    assert "pulumi config set --stack edge --secret observability:heartbeatUrl" in steps
     assert steps.index("stack init edge") < steps.index("make up STACK=edge")
 
 
