@@ -105,9 +105,7 @@ def parse(
             f"{file}: {PROJECT}:{key} is a section and cannot be a secret too; give the secret another name"
         )
     for key in sorted(wanted - keys) if check_secrets else []:
-        mistakes.append(
-            f"{file}: {PROJECT}:{key} is missing; set it with: pulumi config set --secret {PROJECT}:{key}"
-        )
+        mistakes.append(f"{file}: {PROJECT}:{key} is missing; set it with: pulumi config set --secret {PROJECT}:{key}")
     if mistakes or settings is None:
         raise SettingsError("\n".join(["The stack file has mistakes:", *(f"  {mistake}" for mistake in mistakes)]))
     return settings
