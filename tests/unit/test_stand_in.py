@@ -148,6 +148,20 @@ def test_without_grafana_only_its_section_changes() -> None:
     assert changed[f"{PROJECT}:grafana"] == {"enabled": False}
 
 
+@pytest.mark.parametrize(
+    ("opens", "left"),
+    [
+        ({}, ["prometheus"]),
+        ({"opens": ["grafana"]}, ["prometheus"]),
+        ({"opens": ["grafana", "alertmanager"]}, ["alertmanager"]),
+    ],
+)
+def test_without_grafana_no_tunnel_leads_there(opens: dict[str, Any], left: list[str]) -> None:
+    config = {"observability:cloudflareTunnel": {"mode": "deploy", "tokenSecret": "token", **opens}}
+    changed = stand_in.without_grafana(config)["observability:cloudflareTunnel"]
+    assert changed == {"mode": "deploy", "tokenSecret": "token", "opens": left}
+
+
 def test_where_an_image_of_grafana_is_missing_the_stack_goes_without(monkeypatch: pytest.MonkeyPatch) -> None:
     """All of it: a pod that never starts would hold up the engine, and its probe would page for ever."""
     missing = [IMAGES["k8s-sidecar"].reference, "example.org/other:1"]

@@ -20,13 +20,19 @@ __all__ = ["CHART", "GRAFANA_IMAGES", "STANDS_FOR", "WITHOUT", "chart_objects", 
 CHART = "kube-prometheus-stack"
 WITHOUT = {"grafana": {"enabled": False}}
 """Settings that change with the stand-in: no program of Grafana can be built, and its probe would page for ever."""
+TUNNEL = f"{PROJECT}:cloudflareTunnel"
 GRAFANA_IMAGES = {IMAGES[name].repository for name in ("grafana", "k8s-sidecar")}
 """Without each of them Grafana's pod does not start."""
 
 
 def without_grafana(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration of a stack file without Grafana."""
-    return {**config, **{f"{PROJECT}:{section}": content for section, content in WITHOUT.items()}}
+    """The configuration of a stack file without Grafana. A tunnel that led there alone leads to Prometheus instead."""
+    changed = {**config, **{f"{PROJECT}:{section}": content for section, content in WITHOUT.items()}}
+    tunnel = config.get(TUNNEL)
+    if isinstance(tunnel, Mapping):
+        left = [page for page in tunnel.get("opens", []) if page != "grafana"]
+        changed[TUNNEL] = {**tunnel, "opens": left or ["prometheus"]}
+    return changed
 
 
 def chart_objects(settings: Settings) -> list[Object]:
