@@ -73,6 +73,6 @@ class Node:
 
 @pytest.fixture(params=AGENTS)
 def node(tmp_path: Path, loki: Daemon, request: pytest.FixtureRequest) -> Node:
-    """Each test runs once with each log agent."""
-    tenant = request.node.name.replace("_", "-").replace("[", "-").replace("]", "")
+    """Each test runs once with each log agent. Tests of two files may share a name, and no tenant."""
+    tenant = f"{request.path.stem}-{request.node.name}".replace("_", "-").replace("[", "-").replace("]", "")
     return Node(tmp_path, loki, tenant, request.param)
