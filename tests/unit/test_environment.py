@@ -143,6 +143,6 @@ def test_a_new_cluster_of_an_environment(tmp_path: Path) -> None:
     sections = {key.removeprefix(f"{PROJECT}:"): value for key, value in yaml.safe_load(text)["config"].items()}
     assert list(sections) == ["environment", "cluster", "grafana", "dcgm"]
     assert not set(load("prod")) & (set(sections) - {"environment"})
-    assert "--secret observability:pagerdutyRoutingKey VALUE" in next_steps("edge", text)
+    assert "--secret observability:pagerdutyRoutingKey" in next_steps("edge", text)
     with pytest.raises(UserError, match=r"^ENVIRONMENT: 'prd' is no file .* did you mean prod\?"):
         content("edge", "k3s", "edge", "prd")
