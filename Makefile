@@ -95,11 +95,11 @@ new-cluster: setup
 	@$(PYTHON) -m tools.new_cluster $(if $(NAME),--name $(NAME)) $(if $(DISTRIBUTION),--distribution $(DISTRIBUTION)) \
 	  $(if $(CONTEXT),--context '$(CONTEXT)') $(if $(ENVIRONMENT),--environment $(ENVIRONMENT))
 
-## sizing: volumes and requests for NODES, PODS and LOGS (MiB/s), as a piece of a stack file
+## sizing: volumes and requests for NODES, PODS and LOGS (MiB/s), as a piece of a stack file; CENTRAL_LOGS=yes for a spoke
 .PHONY: sizing
 sizing: setup
 	@$(PYTHON) -m tools.sizing --nodes $(NODES) --pods $(PODS) --logs $(LOGS) $(if $(DAYS),--days $(DAYS)) \
-	  $(if $(LOG_DAYS),--log-days $(LOG_DAYS))
+	  $(if $(LOG_DAYS),--log-days $(LOG_DAYS)) $(if $(CENTRAL_LOGS),--central-logs)
 
 ## verify: is the deployed STACK whole: log agents, a line, rules, targets, dashboards, heartbeat
 .PHONY: verify

@@ -1,10 +1,15 @@
 """The program: one stack, one cluster."""
 
-import pulumi
-import pulumi_kubernetes as k8s
+import gc
 
-import settings
-from components.stack import ObservabilityStack
+# What is made at the start is kept to the end: the collector would look through all of it again and again.
+gc.set_threshold(100_000)
+
+import pulumi  # noqa: E402
+import pulumi_kubernetes as k8s  # noqa: E402
+
+import settings  # noqa: E402
+from components.stack import ObservabilityStack  # noqa: E402
 
 loaded = settings.load()
 cluster = loaded.settings.cluster

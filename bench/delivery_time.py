@@ -33,7 +33,7 @@ from tools.access import Access, attach
 from tools.console import UserError, run, say
 from tools.fire import __main__ as fire
 from tools.fire.cause import BUSYBOX, Ground, Object, pod, shell
-from tools.fire.workloads import ON_FAKE_NODE, evict
+from tools.fire.workloads import ON_OWN_NODE, evict
 from tools.rules import stack_settings
 from tools.up import LOCAL
 
@@ -120,7 +120,7 @@ def measure(access: Access, settings: Settings, places: list[str]) -> Times:
     times = Times()
     apply(access, namespace(NAMESPACE), critical_copy(settings))
     for place in places:
-        victim: dict[str, Any] = pod(ON_FAKE_NODE)
+        victim: dict[str, Any] = pod({**ON_OWN_NODE, "nodeName": "fake-plain"})
         apply(access, namespace(place), {**victim, "metadata": {**victim["metadata"], "namespace": place}})
     _wait_for_copy(access)
     apply(access, writer(places))

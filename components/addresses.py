@@ -15,6 +15,8 @@ LOKI_GATEWAY = "loki-gateway"
 MINIO = "minio"
 
 ALERTMANAGER_PORT = 9093
+MESH_PORT = 9094
+"""Of Alertmanager, between its replicas: TCP and UDP."""
 BLACKBOX_PORT = 9115
 GATEWAY_PORT = 8080
 GRAFANA_PORT = 80

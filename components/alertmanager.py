@@ -6,7 +6,8 @@ import pulumi
 import pulumi_kubernetes as k8s
 import yaml
 
-from components import addresses, alertmanager_config, images, messages, pods, receivers, silences
+from components import addresses, alertmanager_config, images, messages, pods, receiver_kinds, silences
+from components.disruption_budget import disruption_budget
 from components.monitors import monitoring_object, service_monitor
 from components.versions import IMAGES
 from settings import Settings
@@ -23,17 +24,14 @@ USER = 1000
 def spec(settings: Settings) -> dict[str, object]:
     """Spec of the Alertmanager object."""
     alertmanager = settings.alertmanager
-    claim = {
-        "accessModes": ["ReadWriteOnce"],
-        "resources": {"requests": {"storage": alertmanager.volume_size}},
-    } | ({"storageClassName": alertmanager.storage_class} if alertmanager.storage_class else {})
+    claim = pods.claim(alertmanager.volume_size, alertmanager.storage_class)
     return {
         "replicas": alertmanager.replicas,
         "image": images.reference("alertmanager", settings),
         "version": IMAGES["alertmanager"].tag,
         "configSecret": CONFIG_SECRET,
         "configMaps": [TEMPLATES],
-        "secrets": [receivers.SECRET] if secret_keys(alertmanager) else [],
+        "secrets": [receiver_kinds.SECRET] if secret_keys(alertmanager) else [],
         # Our own headless Service is the governing one, so that pods have names that others can be given.
         "serviceName": APP,
         # The operator's API knows no days.
@@ -77,7 +75,7 @@ class Alertmanager(pulumi.ComponentResource):
         if keys:
             k8s.core.v1.Secret(
                 f"{name}-credentials",
-                metadata=pods.metadata(APP, namespace, receivers.SECRET),
+                metadata=pods.metadata(APP, namespace, receiver_kinds.SECRET),
                 string_data={key: secrets[key] for key in keys},
                 opts=child,
             )
@@ -89,7 +87,7 @@ class Alertmanager(pulumi.ComponentResource):
         )
         k8s.core.v1.Service(
             f"{name}-service",
-            metadata=pods.metadata(APP, namespace, **{"pulumi.com/skipAwait": "true"}),
+            metadata=pods.metadata(APP, namespace, **pods.NO_WAIT),
             spec={
                 "clusterIP": "None",
                 # Peers must find each other before they are ready.
@@ -97,8 +95,8 @@ class Alertmanager(pulumi.ComponentResource):
                 "selector": pods.selector(APP),
                 "ports": [
                     {"name": "http-web", "port": addresses.ALERTMANAGER_PORT, "targetPort": "web"},
-                    {"name": "mesh-tcp", "port": 9094, "targetPort": "mesh-tcp"},
-                    {"name": "mesh-udp", "port": 9094, "targetPort": "mesh-udp", "protocol": "UDP"},
+                    {"name": "mesh-tcp", "port": addresses.MESH_PORT, "targetPort": "mesh-tcp"},
+                    {"name": "mesh-udp", "port": addresses.MESH_PORT, "targetPort": "mesh-udp", "protocol": "UDP"},
                 ],
             },
             opts=child,
@@ -106,13 +104,7 @@ class Alertmanager(pulumi.ComponentResource):
         monitoring_object(
             f"{name}-alertmanager", "Alertmanager", pods.metadata(APP, namespace), spec(settings), self, crds
         )
-        if settings.alertmanager.replicas > 1:
-            k8s.policy.v1.PodDisruptionBudget(
-                f"{name}-disruption-budget",
-                metadata=pods.metadata(APP, namespace),
-                spec={"maxUnavailable": 1, "selector": {"matchLabels": pods.selector(APP)}},
-                opts=child,
-            )
+        disruption_budget(name, APP, namespace, settings.alertmanager.replicas, self)
         service_monitor(f"{name}-monitor", APP, namespace, "http-web", self, crds)
         if settings.alertmanager.silences is not None:
             silences.job(f"{name}-silences", settings, self)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -30,6 +31,39 @@ def targets(settings: Settings) -> Iterator[tuple[str, str, Probe, Target]]:
             yield f"{key}-{target.service}{more}", key, probe, target
 
 
+def pod_spec(settings: Settings) -> dict[str, Any]:
+    """Pod of the Deployment."""
+    volumes: list[dict[str, object]] = [{"name": "config", "configMap": {"name": f"{APP}-config"}}]
+    mounts: list[dict[str, object]] = [{"name": "config", "mountPath": "/etc/blackbox_exporter"}]
+    if logins := [key for module in settings.blackbox.modules.values() for key in secret_keys(module)]:
+        items = [{"key": key, "path": key} for key in logins]
+        volumes.append({"name": "credentials", "secret": {"secretName": CREDENTIALS, "items": items}})
+        mounts.append({"name": "credentials", "mountPath": CREDENTIALS_FOLDER, "readOnly": True})
+    return {
+        "automountServiceAccountToken": False,
+        "priorityClassName": pods.PRIORITY_CLASS,
+        # ping sockets for the exporter's group, so that icmp needs no capability.
+        "securityContext": {
+            **pods.restricted_pod(USER),
+            "sysctls": [{"name": "net.ipv4.ping_group_range", "value": f"{USER} {USER}"}],
+        },
+        "containers": [
+            {
+                "name": "blackbox-exporter",
+                "image": images.reference("blackbox-exporter", settings),
+                "args": ["--config.file=/etc/blackbox_exporter/config.yml"],
+                "ports": [{"name": "http", "containerPort": addresses.BLACKBOX_PORT}],
+                "resources": settings.blackbox.resources.manifest(),
+                "securityContext": pods.RESTRICTED_CONTAINER,
+                "readinessProbe": pods.http_probe("/-/healthy", "http", period=5),
+                "livenessProbe": pods.http_probe("/-/healthy", "http"),
+                "volumeMounts": mounts,
+            }
+        ],
+        "volumes": volumes,
+    }
+
+
 class BlackboxExporter(pulumi.ComponentResource):
     """The exporter, its modules, and a Probe object for each service."""
 
@@ -46,12 +80,6 @@ class BlackboxExporter(pulumi.ComponentResource):
         namespace = settings.namespaces.main
         child = pulumi.ResourceOptions(parent=self)
         content = yaml.safe_dump(config(settings.blackbox), sort_keys=False)
-        volumes: list[dict[str, object]] = [{"name": "config", "configMap": {"name": f"{APP}-config"}}]
-        mounts: list[dict[str, object]] = [{"name": "config", "mountPath": "/etc/blackbox_exporter"}]
-        if logins := [key for module in settings.blackbox.modules.values() for key in secret_keys(module)]:
-            items = [{"key": key, "path": key} for key in logins]
-            volumes.append({"name": "credentials", "secret": {"secretName": CREDENTIALS, "items": items}})
-            mounts.append({"name": "credentials", "mountPath": CREDENTIALS_FOLDER, "readOnly": True})
         k8s.core.v1.ConfigMap(
             f"{name}-config",
             metadata=pods.metadata(APP, namespace, f"{APP}-config"),
@@ -69,7 +97,7 @@ class BlackboxExporter(pulumi.ComponentResource):
             )
         k8s.core.v1.Service(
             f"{name}-service",
-            metadata=pods.metadata(APP, namespace, **{"pulumi.com/skipAwait": "true"}),
+            metadata=pods.metadata(APP, namespace, **pods.NO_WAIT),
             spec={
                 "selector": pods.selector(APP),
                 "ports": [{"name": "http", "port": addresses.BLACKBOX_PORT, "targetPort": "http"}],
@@ -81,36 +109,7 @@ class BlackboxExporter(pulumi.ComponentResource):
             metadata=pods.metadata(APP, namespace),
             spec={
                 "replicas": 1,
-                "selector": {"matchLabels": pods.selector(APP)},
-                "template": {
-                    "metadata": {
-                        "labels": pods.labels(APP),
-                        "annotations": {"checksum/config": pods.checksum(content)},
-                    },
-                    "spec": {
-                        "automountServiceAccountToken": False,
-                        "priorityClassName": pods.PRIORITY_CLASS,
-                        # ping sockets for the exporter's group, so that icmp needs no capability.
-                        "securityContext": {
-                            **pods.restricted_pod(USER),
-                            "sysctls": [{"name": "net.ipv4.ping_group_range", "value": f"{USER} {USER}"}],
-                        },
-                        "containers": [
-                            {
-                                "name": "blackbox-exporter",
-                                "image": images.reference("blackbox-exporter", settings),
-                                "args": ["--config.file=/etc/blackbox_exporter/config.yml"],
-                                "ports": [{"name": "http", "containerPort": addresses.BLACKBOX_PORT}],
-                                "resources": settings.blackbox.resources.manifest(),
-                                "securityContext": pods.RESTRICTED_CONTAINER,
-                                "readinessProbe": pods.http_probe("/-/healthy", "http", period=5),
-                                "livenessProbe": pods.http_probe("/-/healthy", "http"),
-                                "volumeMounts": mounts,
-                            }
-                        ],
-                        "volumes": volumes,
-                    },
-                },
+                **pods.workload(APP, pod_spec(settings), **{"checksum/config": pods.checksum(content)}),
             },
             opts=child,
         )

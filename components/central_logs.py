@@ -1,8 +1,8 @@
-"""A second log agent, which sends the lines to the Loki of a hub as well.
+"""A second log agent, and a second event exporter, which send the lines to the Loki of a hub as well.
 
-It is one of its own: an agent with two targets pushes to one after the other and stands still for both when one of them
-does not answer, so a fault of the hub would blind every cluster. It reads the same files by the same configuration, and
-has its own place where it remembers how far it has read.
+They are apart from the first ones: an agent with two targets pushes to one after the other and stands still for both
+when one of them does not answer, so a fault of the hub would blind every cluster. They read the same by the same
+configuration, and have places of their own where they remember how far they have read.
 """
 
 from collections.abc import Mapping
@@ -13,14 +13,26 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components import alloy, alloy_config, alloy_syntax, log_agent, pods, promtail, promtail_config
+from components import (
+    alloy,
+    alloy_config,
+    alloy_syntax,
+    event_exporter,
+    event_exporter_config,
+    log_agent,
+    pods,
+    promtail,
+    promtail_config,
+)
 from components.alloy_syntax import Block
 from components.log_agent_client import Sending, alloy_write, promtail_client
+from components.log_agent_stages import drop
 from settings import Settings
 from settings.base import amount
 from settings.central_logs import PUSH, CentralLogsSettings
 
 APP = "central-logs"
+EVENTS = "central-events"
 CREDENTIALS = f"{APP}-credentials"
 CA_KEY = "ca.crt"
 
@@ -81,8 +93,31 @@ def alloy_blocks(settings: Settings, central: CentralLogsSettings) -> list[Block
     return found
 
 
+def sends_events(settings: Settings) -> bool:
+    """Whether events go to a hub: those that something else ships are not ours to send."""
+    central = settings.central_logs
+    return central is not None and central.events and settings.events.mode == "deploy"
+
+
+def event_blocks(settings: Settings, central: CentralLogsSettings) -> list[Block]:
+    """Alloy's configuration as event exporter of the hub: the first one's, but for where it sends, and what."""
+    file = event_exporter_config.PASSWORD_FILE
+    write = alloy_write(central.url + PUSH, file, settings.cluster.name, sending(settings, central, file))
+    # The stage comes first: later ones replace the namespace of the object by that of the exporter.
+    left_out = [drop(f'{{namespace=~"{"|".join(central.drop_namespaces)}"}}')] if central.drop_namespaces else []
+    found = []
+    for block in event_exporter_config.blocks(settings):
+        changed = write if block.name == write.name else block
+        if block.name == "loki.source.kubernetes_events" and central.keep_namespaces:
+            changed = replace(block, attributes={**block.attributes, "namespaces": central.keep_namespaces})
+        if block.name == "loki.process":
+            changed = replace(block, blocks=[*alloy_syntax.stages(left_out), *block.blocks])
+        found.append(changed)
+    return found
+
+
 class CentralLogs(pulumi.ComponentResource):
-    """The agent's objects, and its password."""
+    """The objects of both, and their password."""
 
     def __init__(
         self,
@@ -96,12 +131,15 @@ class CentralLogs(pulumi.ComponentResource):
     ) -> None:
         super().__init__("observability:index:CentralLogs", name, {}, opts)
         keys = {"password": central.password_secret, CA_KEY: central.ca_secret}
-        k8s.core.v1.Secret(
-            f"{name}-credentials",
-            metadata=pods.metadata(APP, settings.namespaces.agents, CREDENTIALS),
-            string_data={key: secrets[secret] for key, secret in keys.items() if secret},
-            opts=pulumi.ResourceOptions(parent=self),
-        )
+        content = {key: secrets[secret] for key, secret in keys.items() if secret}
+        events = {f"{name}-events-credentials": settings.namespaces.main} if sends_events(settings) else {}
+        for resource, namespace in {f"{name}-credentials": settings.namespaces.agents, **events}.items():
+            k8s.core.v1.Secret(
+                resource,
+                metadata=pods.metadata(APP, namespace, CREDENTIALS),
+                string_data=content,
+                opts=pulumi.ResourceOptions(parent=self),
+            )
         chosen = as_agent(settings, central)
         # One component for both programs: the objects keep their identity when the program changes.
         if settings.log_agent.program == "alloy":
@@ -111,4 +149,8 @@ class CentralLogs(pulumi.ComponentResource):
             files = {"config.yaml": promtail_config.text(promtail_file(settings, central))}
             spec = promtail.pod_spec(chosen, APP, CREDENTIALS)
         log_agent.deploy(name, APP, files, spec, settings=settings, parent=self, crds=crds)
+        if events:
+            text = alloy_syntax.text(event_blocks(settings, central))
+            spec = event_exporter.pod_spec(settings, EVENTS, CREDENTIALS)
+            event_exporter.deploy(f"{name}-events", EVENTS, text, spec, settings=settings, parent=self, crds=crds)
         self.register_outputs({})

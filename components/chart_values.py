@@ -2,13 +2,11 @@
 
 from typing import Any
 
-from components import addresses, deletion, flux_state, grafana_values, images, pods, remote_write
+from components import addresses, chart_targets, deletion, grafana_values, images, pods, remote_write
 from components.alert_rules import EVALUATOR, HUB
-from components.monitors import NODE_LABEL
-from components.running import scraped_parts
 from components.versions import IMAGES
 from settings import Settings
-from settings.cluster import Distribution, Software
+from settings.cluster import Distribution
 
 PROMETHEUS_USER = 1000
 
@@ -34,9 +32,6 @@ ALERT_GROUPS = (
     "windows",
 )
 
-# Nothing waits for the Services: each awaited one costs ten seconds.
-NO_WAIT = {"annotations": {"pulumi.com/skipAwait": "true"}}
-
 
 def values(settings: Settings) -> dict[str, Any]:
     """All values, literal, in the chart's own names."""
@@ -47,26 +42,7 @@ def values(settings: Settings) -> dict[str, Any]:
         "prometheus": prometheus(settings),
         "prometheusOperator": operator(settings),
         "grafana": grafana_values.grafana(settings),
-        "kubeStateMetrics": {"enabled": True},
-        "kube-state-metrics": {
-            "image": {"tag": IMAGES["kube-state-metrics"].tag, "sha": images.digest("kube-state-metrics", settings)},
-            "service": NO_WAIT,
-            "priorityClassName": pods.PRIORITY_CLASS,
-            # No rule asks for Secrets, so it need not read them.
-            "collectorsExclude": ["secrets"],
-            # The name of a slice's Service is only in a label of the slice.
-            "metricLabelsAllowlist": ["endpointslices=[kubernetes.io/service-name]"],
-            "resources": {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}},
-            "prometheus": {"monitor": {"http": {"interval": settings.prometheus.kube_state_metrics_interval}}},
-            **_flux_objects(settings),
-        },
-        # Its dashboards of other systems would show nothing.
-        "nodeExporter": {
-            "enabled": True,
-            "operatingSystems": {"aix": {"enabled": False}, "darwin": {"enabled": False}},
-        },
-        "prometheus-node-exporter": node_exporter(settings),
-        **control_plane(settings),
+        **chart_targets.values(settings),
     }
 
 
@@ -74,16 +50,7 @@ def prometheus(settings: Settings) -> dict[str, Any]:
     """Prometheus: everything selected in all namespaces, alerts to our Alertmanager, `cluster` on every series."""
     chosen, namespace = settings.prometheus, settings.namespaces.main
     cluster = settings.cluster.name
-    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": chosen.volume_size}}}
-    if chosen.storage_class:
-        claim["storageClassName"] = chosen.storage_class
-    everything = dict.fromkeys(
-        [
-            f"{kind}SelectorNilUsesHelmValues"
-            for kind in ("rule", "serviceMonitor", "podMonitor", "probe", "scrapeConfig")
-        ],
-        False,
-    )
+    kinds = ("rule", "serviceMonitor", "podMonitor", "probe", "scrapeConfig")
     spec: dict[str, Any] = {
         "image": _image("prometheus", settings),
         "replicas": chosen.replicas,
@@ -109,12 +76,12 @@ def prometheus(settings: Settings) -> dict[str, Any]:
         "containers": [{"name": "prometheus", "startupProbe": {"periodSeconds": 5, "failureThreshold": 720}}],
         "remoteWrite": remote_write.specs(settings),
         "resources": chosen.resources.manifest(),
-        "storageSpec": {"volumeClaimTemplate": {"spec": claim}},
+        "storageSpec": {"volumeClaimTemplate": {"spec": pods.claim(chosen.volume_size, chosen.storage_class)}},
         "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"},
         "securityContext": pods.restricted_pod(PROMETHEUS_USER),
         "priorityClassName": pods.PRIORITY_CLASS,
         "topologySpreadConstraints": pods.spread("prometheus"),
-        **everything,
+        **{f"{kind}SelectorNilUsesHelmValues": False for kind in kinds},
     }
     if chosen.external_url:
         spec["externalUrl"] = chosen.external_url
@@ -123,7 +90,7 @@ def prometheus(settings: Settings) -> dict[str, Any]:
         of_hub = {"key": EVALUATOR, "operator": "NotIn", "values": [HUB]}
         spec["ruleSelector"] = {"matchExpressions": [of_hub]}
     return {
-        "service": NO_WAIT,
+        "service": {"annotations": pods.NO_WAIT},
         "podDisruptionBudget": {"enabled": chosen.replicas > 1},
         "prometheusSpec": spec,
     }
@@ -142,53 +109,9 @@ def operator(settings: Settings) -> dict[str, Any]:
             "image": _image("prometheus-config-reloader", settings),
             "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "64Mi"}},
         },
-        "service": NO_WAIT,
+        "service": {"annotations": pods.NO_WAIT},
         "priorityClassName": pods.PRIORITY_CLASS,
         "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}},
-    }
-
-
-def node_exporter(settings: Settings) -> dict[str, Any]:
-    """node-exporter: it reads the host, hence the privileged namespace."""
-    return {
-        "namespaceOverride": settings.namespaces.agents,
-        "image": {
-            "tag": IMAGES["node-exporter"].tag,
-            "distroless": False,
-            "digest": images.digest("node-exporter", settings),
-        },
-        "service": NO_WAIT,
-        # The chart's own run as nobody with a read-only root; it reads the host, and needs no more.
-        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
-        "containerSecurityContext": pods.RESTRICTED_CONTAINER,
-        "priorityClassName": pods.NODE_PRIORITY_CLASS,
-        "prometheus": {"monitor": {"relabelings": NODE_LABEL}},
-        "resources": {"requests": {"cpu": "20m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},
-    }
-
-
-def control_plane(settings: Settings) -> dict[str, Any]:
-    """Targets of the control plane: those that the distribution lets one scrape."""
-    targets: dict[str, Any] = {name: {"enabled": on} for name, on in scraped_parts(settings).items()}
-    # GKE's own DNS has no metrics that the chart's targets could reach; kubeDns stays off everywhere.
-    targets["kubeDns"] = {"enabled": False}
-    targets["kubeApiServer"] = {"enabled": True}
-    targets["kubelet"] = {
-        "enabled": True,
-        "serviceMonitor": {"cAdvisor": True, "probes": True, "resource": False},
-    }
-    if settings.cluster.distribution is Distribution.K3S:
-        # k3s serves no resource metrics of its own kube-proxy; the kubelet's endpoints carry what there is.
-        targets["kubeProxy"] = {"enabled": False}
-    return targets
-
-
-def _flux_objects(settings: Settings) -> dict[str, Any]:
-    if Software.FLUX not in settings.cluster.runs or not settings.flux.monitor:
-        return {}
-    return {
-        "customResourceState": {"enabled": True, "config": flux_state.custom_resource_state()},
-        "rbac": {"extraRules": flux_state.rules()},
     }
 
 

@@ -7,6 +7,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components import images, pods
+from components.disruption_budget import disruption_budget
 from components.monitors import pod_monitor
 from settings import Settings, SettingsError
 
@@ -83,23 +84,13 @@ class CloudflareTunnel(pulumi.ComponentResource):
         k8s.apps.v1.Deployment(
             f"{name}-deployment",
             # It is ready once Cloudflare answers, which is no reason to fail a deployment.
-            metadata=pods.metadata(APP, namespace, **{"pulumi.com/skipAwait": "true"}),
+            metadata=pods.metadata(APP, namespace, **pods.NO_WAIT),
             spec={
                 "replicas": chosen.replicas,
-                "selector": {"matchLabels": pods.selector(APP)},
-                "template": {
-                    "metadata": {"labels": pods.labels(APP), "annotations": {"checksum/token": rolled_by}},
-                    "spec": pod_spec(settings),
-                },
+                **pods.workload(APP, pod_spec(settings), **{"checksum/token": rolled_by}),
             },
             opts=child,
         )
-        if chosen.replicas > 1:
-            k8s.policy.v1.PodDisruptionBudget(
-                f"{name}-disruption-budget",
-                metadata=pods.metadata(APP, namespace),
-                spec={"maxUnavailable": 1, "selector": {"matchLabels": pods.selector(APP)}},
-                opts=child,
-            )
+        disruption_budget(name, APP, namespace, chosen.replicas, self)
         pod_monitor(f"{name}-monitor", APP, namespace, "metrics", self, crds)
         self.register_outputs({})

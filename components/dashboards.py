@@ -47,8 +47,8 @@ class Dashboard:
 
     @property
     def text(self) -> str:
-        """The JSON as it ships: one entry a line, so that a preview shows what changed."""
-        return json.dumps(self.content, ensure_ascii=False, indent=1) + "\n"
+        """The JSON as it ships: without spaces, since a state holds it three times."""
+        return json.dumps(self.content, ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,6 @@ class DcgmExporter(pulumi.ComponentResource):
         deployed = dcgm.mode == "deploy"
         if deployed:
             self._deploy(name, settings)
-        if deployed:
             monitor = {
                 "selector": {"matchLabels": pods.selector(APP)},
                 "jobLabel": "app.kubernetes.io/name",
@@ -97,16 +96,7 @@ class DcgmExporter(pulumi.ComponentResource):
         )
         k8s.apps.v1.DaemonSet(
             f"{name}-daemon-set",
-            metadata=pods.metadata(APP, namespace, **{"pulumi.com/skipAwait": "true"}),
-            spec={
-                "selector": {"matchLabels": pods.selector(APP)},
-                "template": {
-                    "metadata": {
-                        "labels": pods.labels(APP),
-                        "annotations": {"checksum/counters": pods.checksum(content)},
-                    },
-                    "spec": pod_spec(APP, settings),
-                },
-            },
+            metadata=pods.metadata(APP, namespace, **pods.NO_WAIT),
+            spec=pods.workload(APP, pod_spec(APP, settings), **{"checksum/counters": pods.checksum(content)}),
             opts=child,
         )

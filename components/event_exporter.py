@@ -9,6 +9,7 @@ from components import images, pods
 from components.event_exporter_config import APP, config
 from components.loki_gateway import CREDENTIALS
 from components.monitors import pod_monitor
+from components.watching_account import watching_account
 from settings import Settings
 
 PORT = 12345
@@ -16,10 +17,10 @@ USER = 473
 """The user `alloy` of the image."""
 
 
-def pod_spec(settings: Settings) -> dict[str, Any]:
-    """Pod of the Deployment."""
+def pod_spec(settings: Settings, app: str = APP, credentials: str = CREDENTIALS) -> dict[str, Any]:
+    """Pod of the Deployment. `credentials` is the Secret with the password."""
     return {
-        "serviceAccountName": APP,
+        "serviceAccountName": app,
         "priorityClassName": pods.PRIORITY_CLASS,
         "securityContext": pods.restricted_pod(USER),
         "containers": [
@@ -46,13 +47,46 @@ def pod_spec(settings: Settings) -> dict[str, Any]:
             }
         ],
         "volumes": [
-            {"name": "config", "configMap": {"name": f"{APP}-config"}},
-            {"name": "credentials", "secret": {"secretName": CREDENTIALS}},
+            {"name": "config", "configMap": {"name": f"{app}-config"}},
+            {"name": "credentials", "secret": {"secretName": credentials}},
             # Where it stopped reading. A new pod reads what the API server still has (an hour) again: the same lines
             # at the same times, which Loki keeps once.
             {"name": "data", "emptyDir": {"sizeLimit": "64Mi"}},
         ],
     }
+
+
+def deploy(
+    name: str,
+    app: str,
+    content: str,
+    spec: dict[str, Any],
+    *,
+    settings: Settings,
+    parent: pulumi.Resource,
+    crds: pulumi.Resource,
+) -> None:
+    """The objects of an event exporter, as children of `parent`; `content` is its configuration."""
+    namespace = settings.namespaces.main
+    child = pulumi.ResourceOptions(parent=parent)
+    watching_account(name, app, namespace, "events", child)
+    k8s.core.v1.ConfigMap(
+        f"{name}-config",
+        metadata=pods.metadata(app, namespace, f"{app}-config"),
+        data={"config.alloy": content},
+        opts=child,
+    )
+    k8s.apps.v1.Deployment(
+        f"{name}-deployment",
+        metadata=pods.metadata(app, namespace),
+        spec={
+            "replicas": 1,
+            "strategy": {"type": "Recreate"},
+            **pods.workload(app, spec, **{"checksum/config": pods.checksum(content)}),
+        },
+        opts=child,
+    )
+    pod_monitor(f"{name}-monitor", app, namespace, "http-metrics", parent, crds)
 
 
 class EventExporter(pulumi.ComponentResource):
@@ -67,46 +101,5 @@ class EventExporter(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("observability:index:EventExporter", name, {}, opts)
-        namespace = settings.namespaces.main
-        child = pulumi.ResourceOptions(parent=self)
-        meta = pods.metadata(APP, namespace)
-        content = config(settings)
-        k8s.core.v1.ServiceAccount(f"{name}-account", metadata=meta, opts=child)
-        k8s.core.v1.ConfigMap(
-            f"{name}-config",
-            metadata=pods.metadata(APP, namespace, f"{APP}-config"),
-            data={"config.alloy": content},
-            opts=child,
-        )
-        k8s.rbac.v1.ClusterRole(
-            f"{name}-role",
-            metadata=pods.metadata(APP),
-            rules=[{"apiGroups": [""], "resources": ["events"], "verbs": ["get", "list", "watch"]}],
-            opts=child,
-        )
-        k8s.rbac.v1.ClusterRoleBinding(
-            f"{name}-role-binding",
-            metadata=pods.metadata(APP),
-            role_ref={"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": APP},
-            subjects=[{"kind": "ServiceAccount", "name": APP, "namespace": namespace}],
-            opts=child,
-        )
-        k8s.apps.v1.Deployment(
-            f"{name}-deployment",
-            metadata=meta,
-            spec={
-                "replicas": 1,
-                "strategy": {"type": "Recreate"},
-                "selector": {"matchLabels": pods.selector(APP)},
-                "template": {
-                    "metadata": {
-                        "labels": pods.labels(APP),
-                        "annotations": {"checksum/config": pods.checksum(content)},
-                    },
-                    "spec": pod_spec(settings),
-                },
-            },
-            opts=child,
-        )
-        pod_monitor(f"{name}-monitor", APP, namespace, "http-metrics", self, crds)
+        deploy(name, APP, config(settings), pod_spec(settings), settings=settings, parent=self, crds=crds)
         self.register_outputs({})

@@ -45,9 +45,7 @@ class Exporters(pulumi.ComponentResource):
         k8s.apps.v1.Deployment(
             f"{name}-{instance.object_name}",
             # Its database may be down while the stack is deployed: nothing waits for it.
-            metadata=pods.metadata(
-                instance.exporter, namespace, instance.object_name, **{"pulumi.com/skipAwait": "true"}
-            ),
+            metadata=pods.metadata(instance.exporter, namespace, instance.object_name, **pods.NO_WAIT),
             spec={
                 "replicas": 1,
                 "selector": {"matchLabels": {**pods.selector(instance.exporter), **own}},

@@ -3,19 +3,34 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from components import (
-    addresses,
-    central_logs,
-    cloudflare_tunnel,
-    dcgm_exporter,
-    dcgm_pod,
-    event_exporter,
-    event_exporter_config,
-    exporter_pods,
-    loki_config,
-    silences,
-)
+from components import addresses, central_logs, cloudflare_tunnel, dcgm_pod, event_exporter, exporter_pods, loki_config
 from components.address_ports import port_of, receiver_ports
+from components.peers import (
+    ALERTMANAGER,
+    BLACKBOX,
+    CENTRAL_EVENTS,
+    CENTRAL_LOGS,
+    DCGM,
+    EVENT_EXPORTER,
+    GATEWAY,
+    GRAFANA,
+    KUBE_STATE_METRICS,
+    LOG_AGENT_PORTS,
+    LOKI,
+    MINIO,
+    OPERATOR,
+    PROMETHEUS,
+    SILENCES,
+    TUNNEL,
+    App,
+    Host,
+    Namespace,
+    Outside,
+    Peer,
+    event_exporters,
+    log_agent,
+    log_agents,
+)
 from settings import Settings
 from settings.cluster import ControlPlane, Software
 from settings.logs import S3, Filesystem, MinIO
@@ -37,35 +52,6 @@ CALICO_PORTS = (9091, 9093)
 
 
 @dataclass(frozen=True)
-class App:
-    """Pods of one app, by their label app.kubernetes.io/name."""
-
-    name: str
-    agents: bool = False
-    """Whether it lives in the namespace of the agents."""
-
-
-@dataclass(frozen=True)
-class Namespace:
-    """Any pod of a namespace; of every namespace where `name` is None."""
-
-    name: str | None
-
-
-@dataclass(frozen=True)
-class Host:
-    """An address of a node, of the API server or of a link-local service: only its port can be named."""
-
-
-@dataclass(frozen=True)
-class Outside:
-    """Any address, in the cluster or not."""
-
-
-Peer = App | Namespace | Host | Outside
-
-
-@dataclass(frozen=True)
 class Flow:
     """One allowed direction. `port` is the pod's own port, not its Service's; None is any port and protocol."""
 
@@ -76,24 +62,8 @@ class Flow:
     protocol: str = "TCP"
 
 
-PROMETHEUS = App("prometheus")
-ALERTMANAGER = App(addresses.ALERTMANAGER)
-SILENCES = App(silences.APP)
-BLACKBOX = App(addresses.BLACKBOX)
-GATEWAY = App(addresses.LOKI_GATEWAY)
-LOKI = App(addresses.LOKI)
-MINIO = App(addresses.MINIO)
-GRAFANA = App("grafana")
-KUBE_STATE_METRICS = App("kube-state-metrics")
-OPERATOR = App("kube-prometheus-stack-prometheus-operator")
-EVENT_EXPORTER = App(event_exporter_config.APP)
-TUNNEL = App(cloudflare_tunnel.APP)
-DCGM = App(dcgm_exporter.APP, agents=True)
-CENTRAL_LOGS = App(central_logs.APP, agents=True)
-LOG_AGENT_PORTS = {"promtail": 9080, "alloy": 12345}
 GRAFANA_PORT = 3000
 RELOADER_PORT = 8080
-MESH_PORT = 9094
 TUNNEL_EDGE_PORT = 7844
 """Of Cloudflare's edge: QUIC, and HTTP/2 where UDP is closed."""
 
@@ -102,16 +72,6 @@ def flows(settings: Settings) -> list[Flow]:
     """Every flow of a stack, beside DNS, which every pod may ask. Each is listed once."""
     found = [*_metrics(settings), *_alerts(settings), *_logs(settings), *_people(settings), *_api_server(settings)]
     return list(dict.fromkeys(found))
-
-
-def log_agent(settings: Settings) -> App:
-    """The log agent that the stack runs."""
-    return App(settings.log_agent.program, agents=True)
-
-
-def log_agents(settings: Settings) -> list[App]:
-    """That, and the one that sends to a hub."""
-    return [log_agent(settings), *([CENTRAL_LOGS] if settings.central_logs else [])]
 
 
 def apps(settings: Settings) -> list[App]:
@@ -133,7 +93,7 @@ def _metrics(settings: Settings) -> Iterator[Flow]:
     ]
     scraped += [(GRAFANA, GRAFANA_PORT)] if settings.grafana.enabled else []
     scraped += [(DCGM, dcgm_pod.PORT)] if settings.dcgm.mode == "deploy" else []
-    scraped += [(EVENT_EXPORTER, event_exporter.PORT)] if settings.events.mode == "deploy" else []
+    scraped += [(exporter, event_exporter.PORT) for exporter in event_exporters(settings)]
     scraped += [(TUNNEL, cloudflare_tunnel.PORT)] if settings.cloudflare_tunnel.mode == "deploy" else []
     for exported in exporter_pods.instances(settings):
         scraped.append((App(exported.exporter), exporter_pods.PORTS[exported.exporter]))
@@ -169,7 +129,7 @@ def _metrics(settings: Settings) -> Iterator[Flow]:
 def _alerts(settings: Settings) -> Iterator[Flow]:
     yield Flow(LOKI, ALERTMANAGER, addresses.ALERTMANAGER_PORT, "alerts of Loki's ruler")
     for protocol in ("TCP", "UDP"):
-        yield Flow(ALERTMANAGER, ALERTMANAGER, MESH_PORT, "mesh: notification log and silences", protocol)
+        yield Flow(ALERTMANAGER, ALERTMANAGER, addresses.MESH_PORT, "mesh: notification log and silences", protocol)
     if settings.alertmanager.silences is not None:
         yield Flow(SILENCES, ALERTMANAGER, addresses.ALERTMANAGER_PORT, "silences of the stack file")
     for port in sorted({443, *settings.security.receiver_ports, *receiver_ports(settings.alertmanager)}):
@@ -181,6 +141,8 @@ def _logs(settings: Settings) -> Iterator[Flow]:
     yield Flow(log_agent(settings), GATEWAY, addresses.GATEWAY_PORT, "log lines")
     if settings.central_logs:
         yield Flow(CENTRAL_LOGS, Outside(), port_of(settings.central_logs.url), "log lines to the hub")
+        if central_logs.sends_events(settings):
+            yield Flow(CENTRAL_EVENTS, Outside(), port_of(settings.central_logs.url), "events to the hub")
     if settings.hub.log_senders:
         for namespace in settings.security.ingress_namespaces:
             why = "log lines of other clusters, by an ingress controller"
@@ -233,8 +195,7 @@ def _api_server(settings: Settings) -> Iterator[Flow]:
         KUBE_STATE_METRICS: "state of all objects",
         **dict.fromkeys(log_agents(settings), "pods of its node"),
     }
-    if settings.events.mode == "deploy":
-        clients[EVENT_EXPORTER] = "events"
+    clients |= dict.fromkeys(event_exporters(settings), "events")
     if settings.grafana.enabled:
         clients[GRAFANA] = "ConfigMaps of dashboards"
     for client, why in clients.items():

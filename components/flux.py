@@ -8,9 +8,9 @@ import pulumi_kubernetes as k8s
 
 from components import pods
 from components.monitors import NODE_LABEL, monitoring_object
-from components.receivers import OPSGENIE
+from components.receiver_kinds import OPSGENIE
 from settings import Settings, SettingsError
-from settings.channels import Channel, Discord, MsTeams, Opsgenie, Slack, Telegram, Webhook
+from settings.channels import Discord, MsTeams, Opsgenie, Slack, Telegram, Webhook
 from settings.cluster import Software
 
 APP = "flux"
@@ -26,7 +26,6 @@ CONTROLLERS = (
 NOTIFICATION_API = "notification.toolkit.fluxcd.io/v1beta3"
 SOURCES = ("GitRepository", "OCIRepository", "HelmRepository", "HelmChart", "Bucket", "Kustomization", "HelmRelease")
 WHERE = "observability:flux.notifications"
-Secrets = Mapping[str, pulumi.Output[str]]
 
 
 def monitor() -> dict[str, Any]:
@@ -52,7 +51,7 @@ def providers(settings: Settings) -> list[tuple[dict[str, Any], dict[str, str]]]
         raise SettingsError(
             f"{WHERE}.receiver: {chosen.receiver} is none of alertmanager.receivers: {', '.join(known) or 'none'}"
         )
-    found = [_provider(channel) for channel in known[chosen.receiver] if channel.kind in REACHED]
+    found = [REACHED[channel.kind](channel) for channel in known[chosen.receiver] if channel.kind in REACHED]
     if not found:
         raise SettingsError(
             f"{WHERE}.receiver: Flux can reach no channel of {chosen.receiver}; it knows {', '.join(sorted(REACHED))}"
@@ -79,10 +78,6 @@ def alert(settings: Settings, provider: str) -> dict[str, Any]:
             {"kind": kind, "name": "*", "namespace": namespace} for namespace in chosen.namespaces for kind in SOURCES
         ],
     }
-
-
-def _provider(channel: Channel) -> tuple[dict[str, Any], dict[str, str]]:
-    return REACHED[channel.kind](channel)
 
 
 def _address(kind: str) -> Callable[[Any], tuple[dict[str, Any], dict[str, str]]]:
@@ -124,7 +119,7 @@ class Flux(pulumi.ComponentResource):
         name: str,
         *,
         settings: Settings,
-        secrets: Secrets,
+        secrets: Mapping[str, pulumi.Output[str]],
         crds: pulumi.Resource,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:

@@ -1,12 +1,11 @@
 """Grafana's part of the chart's values. They end in plain state: no secret is ever among them."""
 
 from typing import Any
-from urllib.parse import urlsplit
 
-from components import addresses, deletion, images, pods
+from components import deletion, images, pods
 from components.dashboards import FOLDERS
-from components.loki_gateway import ALL_CLUSTERS, CREDENTIALS, USERNAME
-from components.running import running
+from components.grafana_data_sources import data_sources
+from components.loki_gateway import CREDENTIALS
 from components.versions import IMAGES
 from settings import Settings
 from settings.grafana import GrafanaSettings, OidcSettings
@@ -21,19 +20,6 @@ DASHBOARDS = "/tmp/dashboards"  # noqa: S108 (where the sidecar of the chart put
 HOME = f"{DASHBOARDS}/{FOLDERS['kubernetes']}/cluster-overview.json"
 CHART_FOLDER = "Kubernetes details"
 """Folder of the chart's own dashboards."""
-FROM_LABEL: dict[str, str] = {
-    "namespace": "/d/kubernetes-failures?var-namespace=",
-    "pod": "/d/logs-overview?var-pod=",
-}
-"""Where the value of a log line's label leads."""
-FROM_LINE: dict[str, tuple[str, str]] = {
-    "certificates": (r"(x509: certificate has expired)", "/d/certificates"),
-    "gpu": (r"(NVRM: Xid)", "/d/gpu"),
-    "flux": (r'"controllerKind":"(\w+)"', "/d/flux"),
-    "argo-cd": (r"application=(?:[\w-]+/)?([\w-]+)", "/d/argo-cd"),
-    "postgresql": (r"(FATAL:  sorry, too many clients|could not connect to server)", "/d/postgresql"),
-}
-"""Where a word in a log line leads, by the dashboard. The first group of the expression is what is shown."""
 
 
 def grafana(settings: Settings) -> dict[str, Any]:
@@ -52,7 +38,7 @@ def grafana(settings: Settings) -> dict[str, Any]:
         "extraEmptyDirMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 (a mount path in the pod)
         "defaultDashboardsEnabled": chosen.default_dashboards,
         "defaultDashboardsEditable": False,
-        "service": {"annotations": {"pulumi.com/skipAwait": "true"}},
+        "service": {"annotations": pods.NO_WAIT},
         "priorityClassName": pods.PRIORITY_CLASS,
         "resources": chosen.resources.manifest(),
         "plugins": chosen.plugins,
@@ -76,7 +62,7 @@ def grafana(settings: Settings) -> dict[str, Any]:
             },
             "datasources": {"resource": "configmap", "alertmanager": {"enabled": False}},
         },
-        "additionalDataSources": datasources(settings),
+        "additionalDataSources": data_sources(settings),
     }
     if chosen.oidc:
         mount = {"name": "oidc", "mountPath": OIDC_MOUNT, "secretName": OIDC_SECRET, "readOnly": True}
@@ -150,83 +136,3 @@ def _persistence(chosen: GrafanaSettings) -> dict[str, Any]:
     # Of a StatefulSet the claim outlives the chart, as those of Loki and Prometheus do.
     volume = {"enabled": True, "type": "statefulset", "size": chosen.volume_size}
     return volume | ({"storageClassName": chosen.storage_class} if chosen.storage_class else {})
-
-
-def datasources(settings: Settings) -> list[dict[str, Any]]:
-    """The data sources beside Prometheus, which the chart makes with the uid `prometheus`."""
-    namespace = settings.namespaces.main
-    return [
-        {
-            "name": "Loki",
-            "type": "loki",
-            "uid": "loki",
-            "access": "proxy",
-            "url": addresses.service(addresses.LOKI_GATEWAY, namespace, addresses.GATEWAY_PORT),
-            "basicAuth": True,
-            "basicAuthUser": USERNAME,
-            "secureJsonData": {"basicAuthPassword": "$LOKI_PASSWORD"},
-            "jsonData": {"timeout": 60, "maxLines": 1000, "derivedFields": derived_fields(settings)},
-            "editable": False,
-        },
-        *_of_all_clusters(settings),
-        {
-            "name": "Alertmanager",
-            "type": "alertmanager",
-            "uid": "alertmanager",
-            "access": "proxy",
-            "url": addresses.service(addresses.ALERTMANAGER, namespace, addresses.ALERTMANAGER_PORT),
-            "jsonData": {"implementation": "prometheus", "handleGrafanaManagedAlerts": False},
-            "editable": False,
-        },
-    ]
-
-
-def _of_all_clusters(settings: Settings) -> list[dict[str, Any]]:
-    """The data sources of a hub: series and lines of all clusters."""
-    namespace = settings.namespaces.main
-    sources: list[dict[str, Any]] = []
-    if settings.hub.enabled:
-        sources.append(
-            {
-                "name": "Prometheus of all clusters",
-                "type": "prometheus",
-                "uid": "prometheus-clusters",
-                "access": "proxy",
-                "url": addresses.service(addresses.HUB, namespace, addresses.PROMETHEUS_PORT),
-                "editable": False,
-            }
-        )
-    if settings.hub.log_senders:
-        sources.append(
-            {
-                "name": "Loki of all clusters",
-                "type": "loki",
-                "uid": "loki-clusters",
-                "access": "proxy",
-                "url": addresses.service(addresses.LOKI_GATEWAY, namespace, addresses.GATEWAY_PORT) + ALL_CLUSTERS,
-                "basicAuth": True,
-                "basicAuthUser": USERNAME,
-                "secureJsonData": {"basicAuthPassword": "$LOKI_PASSWORD"},
-                "jsonData": {"timeout": 60, "maxLines": 1000},
-                "editable": False,
-            }
-        )
-    return sources
-
-
-def derived_fields(settings: Settings) -> list[dict[str, str]]:
-    """Links from a log line to the dashboards that the stack ships."""
-    path = urlsplit(settings.grafana.external_url or "").path
-    runs = running(settings)
-    # Grafana reads `$` in this file as a variable of its environment; doubled, it stays one.
-    value = "$${__value.raw}"
-    labels = [
-        {"name": f"its {label}", "matcherType": "label", "matcherRegex": label, "url": f"{path}{url}{value}"}
-        for label, url in FROM_LABEL.items()
-    ]
-    lines = [
-        {"name": f"dashboard {uid}", "matcherType": "regex", "matcherRegex": expression, "url": f"{path}{url}"}
-        for uid, (expression, url) in FROM_LINE.items()
-        if runs.get(uid) is None
-    ]
-    return [{**field, "urlDisplayLabel": "open"} for field in labels + lines]

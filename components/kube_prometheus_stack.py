@@ -31,7 +31,7 @@ def source(chart: str, settings: ChartSettings) -> dict[str, Any]:
         return {"chart": location, "version": settings.version or CHARTS[chart].version}
     if not (Path(location) / "Chart.yaml").is_file() and not location.endswith(".tgz"):
         raise SettingsError(
-            f"observability:kubePrometheusStack: {location} is no chart (no Chart.yaml there); "
+            f"the stack file: the chart {chart} is to come from {location}, which is no chart (no Chart.yaml there); "
             "give an OCI reference, a folder, or a chart name with a repository"
         )
     return {"chart": location}
@@ -70,6 +70,7 @@ class PrometheusOperatorCrds(pulumi.ComponentResource):
                 namespace=settings.namespaces.main,
                 values={"crds": {"annotations": {"helm.sh/resource-policy": "keep"}}},
                 skip_await=True,
+                disable_openapi_validation=True,
                 take_ownership=True,
                 opts=pulumi.ResourceOptions(parent=self),
                 **source("prometheus-operator-crds", chosen.crds_chart),

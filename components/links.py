@@ -7,11 +7,12 @@ from settings import Settings
 
 NAMESPACE = {"namespace": "namespace"}
 INSTANCE = {"instance": "instance"}
+NODE = {"node": "node"}
 DASHBOARDS: dict[str, tuple[str, dict[str, str]]] = {
     "workloads": ("kubernetes-failures", NAMESPACE),
-    "resources": ("kubernetes-failures", NAMESPACE),
+    "resources": ("workloads", NAMESPACE),
     "events": ("kubernetes-failures", NAMESPACE),
-    "nodes": ("cluster-overview", {}),
+    "nodes": ("nodes", NODE),
     "storage": ("dependencies", {}),
     "nfs": ("dependencies", {}),
     "network": ("dependencies", {}),
@@ -19,7 +20,7 @@ DASHBOARDS: dict[str, tuple[str, dict[str, str]]] = {
     "calico": ("dependencies", {}),
     "blackbox": ("probes", {"service": "service"}),
     "cert-manager": ("certificates", {"namespace": "exported_namespace"}),
-    "gpu": ("gpu", {"node": "node"}),
+    "gpu": ("gpu", NODE),
     "monitoring": ("monitoring-stack", NAMESPACE),
     "remote-write": ("monitoring-stack", NAMESPACE),
     "central-logs": ("loki-promtail", {}),

@@ -8,6 +8,7 @@ import pulumi_kubernetes as k8s
 from components import journal, pods
 from components.loki_gateway import CREDENTIALS
 from components.monitors import pod_monitor
+from components.watching_account import watching_account
 from settings import Settings
 
 HOST_PATHS = {"logs": ("/var/log", "Directory")}
@@ -78,35 +79,18 @@ def deploy(
     """The objects of a log agent, as children of `parent`; `files` is its configuration."""
     namespace = settings.namespaces.agents
     child = pulumi.ResourceOptions(parent=parent)
-    k8s.core.v1.ServiceAccount(f"{name}-account", metadata=pods.metadata(app, namespace), opts=child)
+    watching_account(name, app, namespace, "pods", child)
     k8s.core.v1.ConfigMap(
         f"{name}-config", metadata=pods.metadata(app, namespace, f"{app}-config"), data=files, opts=child
-    )
-    k8s.rbac.v1.ClusterRole(
-        f"{name}-role",
-        metadata=pods.metadata(app),
-        rules=[{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}],
-        opts=child,
-    )
-    k8s.rbac.v1.ClusterRoleBinding(
-        f"{name}-role-binding",
-        metadata=pods.metadata(app),
-        role_ref={"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": app},
-        subjects=[{"kind": "ServiceAccount", "name": app, "namespace": namespace}],
-        opts=child,
     )
     [content] = files.values()
     k8s.apps.v1.DaemonSet(
         f"{name}-daemon-set",
         # A node that is down must not hold up a deployment for ever.
-        metadata=pods.metadata(app, namespace, **{"pulumi.com/skipAwait": "true"}),
+        metadata=pods.metadata(app, namespace, **pods.NO_WAIT),
         spec={
-            "selector": {"matchLabels": pods.selector(app)},
             "updateStrategy": {"rollingUpdate": {"maxUnavailable": "10%"}},
-            "template": {
-                "metadata": {"labels": pods.labels(app), "annotations": {"checksum/config": pods.checksum(content)}},
-                "spec": spec,
-            },
+            **pods.workload(app, spec, **{"checksum/config": pods.checksum(content)}),
         },
         opts=child,
     )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.alloy_syntax import Block
-from components.loki_gateway import USERNAME
+from components.loki_gateway_config import USERNAME
 
 BATCH_BYTES = 262144
 """Small batches: a batch is what a killed shipper can lose."""

@@ -8,6 +8,7 @@ import pulumi_kubernetes as k8s
 import yaml
 
 from components import addresses, images, loki_config, loki_storage, pods
+from components.disruption_budget import disruption_budget
 from components.monitors import service_monitor
 from settings import Settings
 from settings.base import amount
@@ -116,18 +117,16 @@ class Loki(pulumi.ComponentResource):
             {"name": "grpc", "port": addresses.LOKI_GRPC_PORT, "targetPort": "grpc"},
             {"name": "gossip", "port": loki_config.GOSSIP_PORT, "targetPort": "gossip"},
         ]
-        # Nothing waits for the Services: each awaited one costs ten seconds.
-        no_wait = {"pulumi.com/skipAwait": "true"}
         k8s.core.v1.Service(
             f"{name}-service",
-            metadata=pods.metadata(APP, namespace, **no_wait),
+            metadata=pods.metadata(APP, namespace, **pods.NO_WAIT),
             spec={"selector": pods.selector(APP), "ports": ports},
             opts=child,
         )
         headless = f"{APP}-headless"
         k8s.core.v1.Service(
             f"{name}-headless",
-            metadata=pods.metadata(APP, namespace, headless, **no_wait),
+            metadata=pods.metadata(APP, namespace, headless, **pods.NO_WAIT),
             spec={
                 "clusterIP": "None",
                 # Peers must find each other before they are ready.
@@ -144,35 +143,19 @@ class Loki(pulumi.ComponentResource):
                 "serviceName": headless,
                 "replicas": loki.replicas,
                 "podManagementPolicy": "Parallel",
-                "selector": {"matchLabels": pods.selector(APP)},
                 "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"},
-                "template": {
-                    "metadata": {
-                        "labels": pods.labels(APP),
-                        # Loki cannot reload its configuration, nor its environment. Rules it reads again by itself.
-                        "annotations": {"checksum/config": pods.checksum(content), **rolled_by},
-                    },
-                    "spec": pod_spec(settings, rule_config_maps),
-                },
+                # Loki cannot reload its configuration, nor its environment. Rules it reads again by itself.
+                **pods.workload(
+                    APP,
+                    pod_spec(settings, rule_config_maps),
+                    **{"checksum/config": pods.checksum(content), **rolled_by},
+                ),
                 "volumeClaimTemplates": [
-                    {
-                        "metadata": {"name": "data"},
-                        "spec": {
-                            "accessModes": ["ReadWriteOnce"],
-                            "resources": {"requests": {"storage": loki.volume_size}},
-                        }
-                        | ({"storageClassName": loki.storage_class} if loki.storage_class else {}),
-                    }
+                    {"metadata": {"name": "data"}, "spec": pods.claim(loki.volume_size, loki.storage_class)}
                 ],
             },
             opts=child,
         )
-        if loki.replicas > 1:
-            k8s.policy.v1.PodDisruptionBudget(
-                f"{name}-disruption-budget",
-                metadata=meta,
-                spec={"maxUnavailable": 1, "selector": {"matchLabels": pods.selector(APP)}},
-                opts=child,
-            )
+        disruption_budget(name, APP, namespace, loki.replicas, self)
         service_monitor(f"{name}-monitor", APP, namespace, "http-metrics", self, crds)
         self.register_outputs({})

@@ -2,19 +2,16 @@
 
 from typing import Any
 
-from components import addresses
+from components import addresses, loki_storage
 from components.log_agent_stages import selector
 from settings import Settings
 from settings.base import amount, seconds
-from settings.logs import GCS, S3, Azure, LokiSettings, MinIO
+from settings.logs import LokiSettings, MinIO
 
 GOSSIP_PORT = 7946
 RULES_FOLDER = "/etc/loki/rules"
 GRACE_SECONDS = 300
 """Time to flush and hand over at the end of a pod."""
-MINIO_BUCKET = "loki"
-
-
 SCHEMAS = (("2024-04-01", "v13"),)
 """First day and schema of each period. A new one is appended with a day to come; none is ever changed, since chunks are
 read by the entry that wrote them."""
@@ -57,7 +54,7 @@ def config(settings: Settings) -> dict[str, Any]:
             "replication_factor": loki.replication_factor,
             "instance_addr": "127.0.0.1" if single else "${POD_IP}",
             "ring": {"kvstore": kvstore},
-            "storage": storage(settings),
+            "storage": loki_storage.block(settings),
         },
         "schema_config": {"configs": schemas(object_store)},
         "compactor": {
@@ -114,37 +111,6 @@ def _query_path(settings: Settings) -> dict[str, Any]:
         "index_gateway": {"mode": "simple"},
         "storage_config": {"tsdb_shipper": {"index_gateway_client": index}},
     }
-
-
-def storage(settings: Settings) -> dict[str, Any]:
-    """The `common.storage` block of an object store."""
-    choice = settings.loki.storage
-    keys = {"access_key_id": "${S3_ACCESS_KEY_ID}", "secret_access_key": "${S3_SECRET_ACCESS_KEY}"}
-    match choice:
-        case MinIO():
-            endpoint = addresses.service(addresses.MINIO, settings.namespaces.main, addresses.MINIO_PORT)
-            found = {"bucketnames": MINIO_BUCKET, "region": "us-east-1", "s3forcepathstyle": True, "endpoint": endpoint}
-            return {"s3": found | keys}
-        case S3():
-            return {
-                "s3": {
-                    "bucketnames": choice.bucket,
-                    "region": choice.region,
-                    "s3forcepathstyle": choice.endpoint is not None,
-                }
-                | ({"endpoint": choice.endpoint} if choice.endpoint else {})
-                | (keys if choice.access_key_id_secret else {})
-            }
-        case GCS():
-            return {"gcs": {"bucket_name": choice.bucket}}
-        case Azure():
-            identity = {"use_federated_token": True}
-            return {
-                "azure": {"account_name": choice.account, "container_name": choice.container}
-                | ({"account_key": "${AZURE_ACCOUNT_KEY}"} if choice.account_key_secret else identity)
-            }
-        case _:
-            return {"filesystem": {"chunks_directory": "/loki/chunks", "rules_directory": "/loki/rules"}}
 
 
 def limits(loki: LokiSettings) -> dict[str, Any]:

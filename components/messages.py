@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.links import CONDITIONS, addresses
-from components.receivers import LINKS
+from components.receiver_kinds import LINKS
 from settings import Settings
 
 FOLDER = Path(__file__).parent / "templates"

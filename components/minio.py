@@ -7,7 +7,7 @@ import pulumi_kubernetes as k8s
 import pulumi_random as random
 
 from components import addresses, images, loki_storage, pods
-from components.loki_config import MINIO_BUCKET
+from components.loki_storage import MINIO_BUCKET
 from components.monitors import service_monitor
 from settings import Settings
 from settings.logs import MinIO
@@ -45,7 +45,11 @@ def pod_spec(settings: Settings, storage: MinIO) -> dict[str, Any]:
                 "volumeMounts": [
                     {"name": "data", "mountPath": "/data"},
                     # A folder of the volume is a bucket. Kubelet makes it for this mount, so that nothing else has to.
-                    {"name": "data", "mountPath": f"/buckets/{MINIO_BUCKET}", "subPath": MINIO_BUCKET},
+                    {
+                        "name": "data",
+                        "mountPath": f"/buckets/{MINIO_BUCKET}",
+                        "subPath": MINIO_BUCKET,
+                    },
                     {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 (a mount path in the pod)
                 ],
             }
@@ -78,28 +82,22 @@ class Minio(pulumi.ComponentResource):
         )
         k8s.core.v1.Service(
             f"{name}-service",
-            metadata=pods.metadata(APP, namespace, **{"pulumi.com/skipAwait": "true"}),
+            metadata=pods.metadata(APP, namespace, **pods.NO_WAIT),
             spec={
                 "selector": pods.selector(APP),
                 "ports": [{"name": "http", "port": addresses.MINIO_PORT, "targetPort": "http"}],
             },
             opts=child,
         )
-        claim: dict[str, Any] = {
-            "accessModes": ["ReadWriteOnce"],
-            "resources": {"requests": {"storage": storage.volume_size}},
-        }
-        if settings.loki.storage_class:
-            claim["storageClassName"] = settings.loki.storage_class
+        claim = pods.claim(storage.volume_size, settings.loki.storage_class)
         k8s.apps.v1.StatefulSet(
             f"{name}-stateful-set",
             metadata=pods.metadata(APP, namespace),
             spec={
                 "serviceName": APP,
                 "replicas": 1,
-                "selector": {"matchLabels": pods.selector(APP)},
                 "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"},
-                "template": {"metadata": {"labels": pods.labels(APP)}, "spec": pod_spec(settings, storage)},
+                **pods.workload(APP, pod_spec(settings, storage)),
                 "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": claim}],
             },
             opts=child,

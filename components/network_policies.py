@@ -6,7 +6,8 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components import pods
-from components.flows import App, Flow, Host, Namespace, Outside, Peer, apps, flows
+from components.flows import Flow, apps, flows
+from components.peers import App, Host, Namespace, Outside, Peer
 from settings import Settings
 from settings.cluster import Distribution, NamespacesSettings
 

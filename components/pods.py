@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 PART_OF = "observability"
@@ -9,6 +10,8 @@ PRIORITY_CLASS = "observability"
 """Of every pod that is no agent of a node: evicted after the cluster's own applications, never pushing one out."""
 NODE_PRIORITY_CLASS = "system-node-critical"
 """Of the agents, which every node has to have."""
+NO_WAIT = {"pulumi.com/skipAwait": "true"}
+"""Annotation of objects that nothing waits for, Services above all: each awaited one costs ten seconds."""
 
 
 def labels(app: str) -> dict[str, str]:
@@ -29,6 +32,12 @@ def metadata(app: str, namespace: str | None = None, name: str | None = None, **
     if annotations:
         result["annotations"] = annotations
     return result
+
+
+def workload(app: str, pod: Mapping[str, Any], **annotations: Any) -> dict[str, Any]:
+    """Selector and pod template of a workload of `app`. Its pods are rolled when one of `annotations` changes."""
+    meta: dict[str, Any] = {"labels": labels(app)} | ({"annotations": annotations} if annotations else {})
+    return {"selector": {"matchLabels": selector(app)}, "template": {"metadata": meta, "spec": pod}}
 
 
 def restricted_pod(user: int) -> dict[str, Any]:
@@ -62,6 +71,12 @@ def spread(app: str) -> list[dict[str, Any]]:
         }
         for key in ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
     ]
+
+
+def claim(size: str, storage_class: str | None) -> dict[str, Any]:
+    """Spec of a volume's claim; without a class the cluster's default counts."""
+    spec: dict[str, Any] = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}}
+    return spec | ({"storageClassName": storage_class} if storage_class else {})
 
 
 def http_probe(path: str, port: str, *, period: int = 10, failures: int = 3) -> dict[str, Any]:

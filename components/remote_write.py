@@ -35,6 +35,8 @@ def _spec(target: RemoteWrite) -> dict[str, Any]:
     if target.keep:
         expression = f"{ALIVE}|{target.keep}"
         spec["writeRelabelConfigs"] = [{"sourceLabels": ["__name__"], "regex": expression, "action": "keep"}]
+    if target.ca_secret:
+        spec["tlsConfig"] = {"ca": {"secret": {"name": SECRET, "key": target.ca_secret}}}
     if target.password_secret:
         spec["basicAuth"] = {
             "username": {"name": SECRET, "key": username_key(target)},

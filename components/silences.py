@@ -84,7 +84,7 @@ def job(name: str, settings: Settings, parent: pulumi.Resource) -> None:
     k8s.batch.v1.Job(
         name,
         # Alertmanager may start after it: the Job tries again until it answers, and nothing waits for that.
-        metadata=pods.metadata(APP, namespace, f"{APP}-{pods.checksum(text)}", **{"pulumi.com/skipAwait": "true"}),
+        metadata=pods.metadata(APP, namespace, f"{APP}-{pods.checksum(text)}", **pods.NO_WAIT),
         spec={
             "backoffLimit": 20,
             "template": {

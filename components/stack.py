@@ -16,7 +16,8 @@ from components import (
     flux,
     grafana_values,
     images,
-    loki_gateway,
+    loki_gateway_config,
+    network_policies,
     probe_teams,
     rule_files,
 )
@@ -40,7 +41,7 @@ from components.loki_distributed import LokiDistributed
 from components.loki_gateway import LokiGateway
 from components.minio import Minio
 from components.namespaces import Namespaces
-from components.network_policies import NetworkPolicies, enabled
+from components.network_policies import NetworkPolicies
 from components.pod_admission import PodAdmission
 from components.promtail import Promtail
 from components.running import running
@@ -111,7 +112,7 @@ class ObservabilityStack(pulumi.ComponentResource):
         images.check(settings)
         flux.check(settings)
         cloudflare_tunnel.check(settings)
-        loki_gateway.check(settings)
+        loki_gateway_config.check(settings)
         prometheus_rules, loki_rules = select_rules(settings)
         boards = select_dashboards(settings)
 
@@ -120,7 +121,7 @@ class ObservabilityStack(pulumi.ComponentResource):
         admission = PodAdmission("pod-admission", settings=settings, opts=below)
         # A pod whose priority class is missing is refused.
         child = pulumi.ResourceOptions(parent=self, depends_on=[namespaces, admission])
-        if enabled(settings):
+        if network_policies.enabled(settings):
             NetworkPolicies("network-policies", settings=settings, opts=child)
         crds = PrometheusOperatorCrds("prometheus-operator-crds", settings=settings, opts=child).ready
         gateway = LokiGateway("loki-gateway", settings=settings, secrets=secrets, opts=child)

@@ -17,7 +17,6 @@ class Model(BaseModel):
         alias_generator=to_camel,
         validate_by_name=True,
         validate_by_alias=True,
-        use_attribute_docstrings=True,
     )
 
     @model_validator(mode="before")
@@ -106,6 +105,12 @@ def re2(value: str) -> str:
 def _text(value: Any) -> Any:
     # YAML reads `cpu: 1` as a number; as a quantity it means the same.
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def needs_tls(url: str) -> None:
+    """Raises ValueError where a certificate's authority is named for an address without TLS."""
+    if not url.startswith("https://"):
+        raise ValueError(f"caSecret is set, but {url} is not encrypted; write https:// or leave caSecret out")
 
 
 Duration = Annotated[str, AfterValidator(_duration)]

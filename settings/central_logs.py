@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from settings.base import Duration, Model, Name, Quantity, Resources, SecretKey, Url, amount, seconds
+from settings.base import Duration, Model, Name, Quantity, Resources, SecretKey, Url, amount, needs_tls, seconds
 
 PUSH = "/loki/api/v1/push"
 
@@ -53,13 +53,17 @@ class CentralLogsSettings(Model):
     """No pods of these namespaces."""
     journal: bool = True
     """Send the systemd journal too, where `logAgent.journal` reads it."""
+    events: bool = True
+    """Send events of Kubernetes too, where `events.mode` is deploy; of objects in the same namespaces as the pods."""
     queue: CentralLogsQueue = CentralLogsQueue()
     resources: Resources = Resources(cpu="50m", memory="128Mi", memory_limit="256Mi")
 
     @model_validator(mode="after")
-    def _one_choice(self) -> Self:
+    def _consistent(self) -> Self:
         if self.keep_namespaces and self.drop_namespaces:
             raise ValueError("keepNamespaces and dropNamespaces are both set; keep one of them")
+        if self.ca_secret:
+            needs_tls(self.url)
         return self
 
 

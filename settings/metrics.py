@@ -4,7 +4,20 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from settings.base import Duration, Labels, Model, Name, Quantity, Regex, Resources, SecretKey, Url, amount, seconds
+from settings.base import (
+    Duration,
+    Labels,
+    Model,
+    Name,
+    Quantity,
+    Regex,
+    Resources,
+    SecretKey,
+    Url,
+    amount,
+    needs_tls,
+    seconds,
+)
 from settings.central_logs import LogSender
 
 RETENTION_SHARE = 0.8
@@ -66,6 +79,8 @@ class RemoteWrite(Model):
     password_secret: SecretKey | None = None
     token_secret: SecretKey | None = None
     """A bearer token, instead of user and password."""
+    ca_secret: SecretKey | None = None
+    """Certificate (PEM) of the authority that signed the target's, where the image of Prometheus does not know it."""
     keep: Regex | None = None
     """A regular expression of metric names: only these are sent, and what tells a hub that the cluster lives."""
     timeout: Duration = "30s"
@@ -77,6 +92,8 @@ class RemoteWrite(Model):
             raise ValueError("only one of username and passwordSecret is set; set both or neither")
         if self.token_secret and self.username:
             raise ValueError("tokenSecret and username are both set; a target takes one of them")
+        if self.ca_secret:
+            needs_tls(self.url)
         return self
 
 

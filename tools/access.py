@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from components import addresses
 from components.loki_gateway import CREDENTIALS
 from settings import Settings
@@ -21,6 +19,7 @@ from tools.cluster.state import load
 from tools.console import UserError, progress
 from tools.inbox import local
 from tools.inbox.serve import HTTP_PORT
+from tools.reach import Part
 
 OPENED = f"{addresses.ALERTMANAGER}-opened"
 """A Service with an address of its own: the stack's is headless, and a pod's address is gone with the pod."""
@@ -39,17 +38,10 @@ class Access:
     password: str
 
     def read(self, name: str, path: str) -> Any:
-        """What a part answers, from JSON or YAML. Raises UserError when it does not answer."""
-        request = urllib.request.Request(f"{self.urls[name]}{path}")  # noqa: S310 (an address of this machine)
-        if name == "loki":
-            pair = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
-            request.add_header("Authorization", f"Basic {pair}")
-        try:
-            with urllib.request.urlopen(request, timeout=SECONDS) as answer:  # noqa: S310
-                text = answer.read().decode()
-        except OSError as error:
-            raise UserError(f"{name} does not answer at {request.full_url}: {error}") from None
-        return json.loads(text) if text.startswith(("{", "[")) else yaml.safe_load(text)
+        """What a part answers, from JSON or YAML. Raises UserError, which names the part, where it does not."""
+        pair = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+        headers = {"Authorization": f"Basic {pair}"} if name == "loki" else {}
+        return Part(name, self.urls[name], headers).read(path)
 
     def wait(self, seconds: float = ANSWER_SECONDS) -> None:
         """Wait until every part answers, whatever: kube-proxy hears of a Service and of its pods a moment after us.
@@ -63,6 +55,7 @@ class Access:
                     if time.monotonic() > deadline:
                         raise UserError(f"{name} does not answer at {url} within {seconds:.0f} s: {error}")
                     time.sleep(POLL_SECONDS)
+                    self.running.reopen_forwards()
 
 
 def _silent(url: str) -> str | None:
@@ -79,12 +72,16 @@ def _silent(url: str) -> str | None:
 def attach(folder: Path, settings: Settings) -> Access:
     """Access to the stack of the running local cluster. Raises UserError where none runs."""
     state = load(folder.absolute())
-    # What ends of a cluster by kind is a forwarded port, whose pod has gone: it is opened again below.
+    # What ends of a cluster by kind is a forwarded port, whose pod has gone, and only when it is asked: it is asked and
+    # opened again below.
     if state is None or not state.ready or (state.dead and state.mode != "kind"):
         raise UserError("no local cluster runs here, or a part of it ended; start it by: make up")
     if state.mode == "fake":
         raise UserError("the local cluster has fake nodes only: no container runs on it, so nothing answers")
-    return access(Cluster(state), settings)
+    opened = access(Cluster(state), settings)
+    if state.mode == "kind":
+        opened.wait()
+    return opened
 
 
 def access(running: Cluster, settings: Settings) -> Access:

@@ -14,11 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from components.stack import select_rules
-from settings import Settings, parse
+from settings import Settings
 from settings.reader import PROJECT, secret_keys
 from tools.console import UserError, progress, run, say
 from tools.manifests import objects_of
-from tools.synth import ROOT, is_secure, placeholder, stack_config, synthesize
+from tools.synth import ROOT, placeholder, settings_of, stack_config, synthesize
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,8 @@ def row(file: Path) -> Row:
     stack = file.name.removeprefix("Pulumi.").removesuffix(".yaml")
     try:
         config = stack_config(file)
-        prefix = f"{PROJECT}:"
-        sections = {key.removeprefix(prefix): value for key, value in config.items() if not is_secure(value)}
-        settings = parse(sections, file.name, check_secrets=False)
-        secrets = {key: placeholder(key) for key in secret_keys(settings) if f"{prefix}{key}" not in config}
+        settings = settings_of(file, config)
+        secrets = {key: placeholder(key) for key in secret_keys(settings) if f"{PROJECT}:{key}" not in config}
         program = synthesize(stack, config, secrets=secrets)
         return Row(stack, _cells(settings, sum(objects_of(item) is not None for item in program.resources)))
     except RunError as error:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from settings import Settings, parse
 from settings.reader import PROJECT, secret_keys
 from tools import charts, stand_in, synth
 from tools.binaries import module_dir
@@ -54,17 +53,8 @@ def objects_of(resource: synth.Resource) -> dict[str, Any] | None:
 
 def unset_secrets(file: Path, config: Mapping[str, Any]) -> list[str]:
     """Secrets that the settings name and the stack file does not hold."""
-    wanted = secret_keys(_settings(file, config))
+    wanted = secret_keys(synth.settings_of(file, config))
     return [key for key in wanted if f"{PREFIX}{key}" not in config]
-
-
-def _settings(file: Path, config: Mapping[str, Any]) -> Settings:
-    sections = {
-        key.removeprefix(PREFIX): value
-        for key, value in config.items()
-        if key.startswith(PREFIX) and not synth.is_secure(value)
-    }
-    return parse(sections, file.name, check_secrets=False)
 
 
 def manifests(
@@ -97,7 +87,7 @@ def manifests(
             result.objects.append(item)
     if without_chart:
         result.missing_charts.remove(stand_in.CHART)
-        result.objects += stand_in.chart_objects(_settings(file, config))
+        result.objects += stand_in.chart_objects(synth.settings_of(file, config))
     if local:
         result.objects = stand_in.recorded(result.objects)
         result.stand_ins = stand_in.names(result.objects)

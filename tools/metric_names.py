@@ -14,6 +14,8 @@ from urllib.request import urlopen
 
 import yaml
 
+from tools.console import UserError, run
+
 _SAMPLE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? \S+")
 _LABEL = re.compile(r'([a-zA-Z_]\w*)="(?:[^"\\]|\\.)*"')
 _TYPE = re.compile(r"^# TYPE (\S+) (\w+)")
@@ -51,14 +53,17 @@ def text(head: dict[str, object], metrics: dict[str, list[str]]) -> str:
 
 
 def _read(place: str) -> str:
-    if place.startswith(("http://", "https://")):
-        with urlopen(place, timeout=SECONDS) as answer:  # noqa: S310 (only http and https get here)
-            return str(answer.read().decode())
-    return Path(place).read_text(encoding="utf-8")
+    try:
+        if place.startswith(("http://", "https://")):
+            with urlopen(place, timeout=SECONDS) as answer:  # noqa: S310 (only http and https get here)
+                return str(answer.read().decode())
+        return Path(place).read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{place} cannot be read: {error}; give the URL or the file of a page of metrics") from None
 
 
-def main() -> int:
-    """Prints the file, or rewrites it with --into."""
+def main() -> None:
+    """Print the file, or rewrite it with --into. Raises UserError where a page cannot be read."""
     parser = argparse.ArgumentParser(description="List the metrics of an exporter.")
     parser.add_argument("--exporter", required=True)
     parser.add_argument("--version", required=True)
@@ -78,8 +83,7 @@ def main() -> int:
         given.into.write_text(result, encoding="utf-8")
     else:
         sys.stdout.write(result)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

@@ -7,7 +7,6 @@ be caught. The exit code is not 0 below 95 % or with an unexplained one.
 
 import argparse
 import re
-import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +23,7 @@ from tests.rules import cases, promtool
 from tests.rules.cases import Case
 from tests.rules.stacks import ROOT, Stack, rendered, stacks
 from tests.rules.suite import Shipped, find, write
+from tools.console import UserError, run
 
 WANTED = 0.95
 SURVIVORS = ROOT / "tests" / "rules" / "survivors.yaml"
@@ -151,12 +151,15 @@ def work(only: set[str]) -> Iterator[tuple[Mutant, list[tuple[Case, Shipped]]]]:
 
 
 def main() -> int:
-    """Runs all mutants; 0 if enough are caught and the others explained."""
+    """Run all mutants; 0 if enough are caught and the others explained. Raises UserError for an unknown rule."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0] if __doc__ else "")
     parser.add_argument("rules", nargs="*", help="names of alerts or recordings; all of them if none is given")
     only = set(parser.parse_args().rules)
-    jobs = list(work(only))
     stack = stacks()[0]
+    rules = [rule for file in rendered(stack) for group in file.groups for rule in group["rules"]]
+    if unknown := only - {rule.get("alert") or rule["record"] for rule in rules}:
+        raise UserError(f"no rule below rules/prometheus is called {', '.join(sorted(unknown))}; see there")
+    jobs = list(work(only))
     with ThreadPoolExecutor(cpu_count() or 2) as pool:
         results = list(pool.map(lambda job: caught(job[0], job[1], stack), jobs))
     survivors = [mutant for (mutant, _), result in zip(jobs, results, strict=True) if not result]
@@ -173,4 +176,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

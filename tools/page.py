@@ -29,7 +29,7 @@ class Page:
     stack: str
     way: str
     images: list[tuple[str, str, int]] = field(default_factory=list)
-    """Image, where it is from, and how many pods run it."""
+    """Image, where it is from, and how many containers run it."""
     stand_ins: list[str] = field(default_factory=list)
     urls: dict[str, str] = field(default_factory=dict)
     rules: dict[str, str] = field(default_factory=dict)

@@ -7,7 +7,6 @@ is deleted and made anew, with whatever it holds; tests/state compares each chan
 import json
 import tomllib
 from collections.abc import Iterable
-from pathlib import Path
 
 from components import loki_config
 from settings.reader import secret_keys
@@ -39,40 +38,10 @@ def identities(resources: Iterable[Resource]) -> list[str]:
     return sorted(identity(resource.urn) for resource in resources)
 
 
-def former(resources: Iterable[Resource]) -> set[str]:
-    """Every identity that the resources have or, by their aliases and those of their parents, had."""
-    found: dict[str, set[str]] = {}
-    for resource in resources:
-        # A parent is registered before its children.
-        own = {(resource.name, resource.type, resource.parent)}
-        own |= {
-            (alias.name or resource.name, alias.type or resource.type, alias.parent or resource.parent)
-            for alias in resource.aliases
-        }
-        found[resource.urn] = {
-            f"{types}{kind}::{name}"
-            for name, kind, parent in own
-            for types in _types(found.get(parent) or ({identity(parent)} if parent else set()))
-        }
-    return {item for items in found.values() for item in items}
-
-
-def _types(parents: set[str]) -> set[str]:
-    # The mocks name one parent's type, and that of the stack itself counts for nothing.
-    found = {parent.split("::")[0].rsplit("$", 1)[-1] for parent in parents} - {STACK}
-    return {f"{kind}$" for kind in found} or {""}
-
-
 def version() -> str:
     """The version of the repository, from pyproject.toml."""
     content = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     return str(content["project"]["version"])
-
-
-def last_release() -> Path:
-    """Folder of the latest release's lists."""
-    folders = [path for path in FOLDER.iterdir() if path.is_dir() and path.name[0].isdigit()]
-    return max(folders, key=lambda path: [int(part) for part in path.name.split(".")])
 
 
 def main() -> None:

@@ -8,19 +8,15 @@ from rich.table import Table
 from components.rule_files import part
 from components.running import running
 from components.stack import select_dashboards, select_rules
-from settings import Settings, parse
-from settings.reader import PROJECT
+from settings import Settings
 from tools.console import run
-from tools.synth import ROOT, is_secure, stack_config
+from tools.synth import ROOT, settings_of, stack_config
 
 
 def stack_settings(stack: str) -> Settings:
     """Settings of a stack file, whether its secrets are set or not. Raises SettingsError for its mistakes."""
     file = ROOT / f"Pulumi.{stack}.yaml"
-    sections = {
-        key.removeprefix(f"{PROJECT}:"): value for key, value in stack_config(file).items() if not is_secure(value)
-    }
-    return parse(sections, file.name, check_secrets=False)
+    return settings_of(file, stack_config(file))
 
 
 def main() -> None:

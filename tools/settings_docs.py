@@ -1,9 +1,15 @@
 """`make docs`: docs/settings.md and settings.schema.json, both from the settings models."""
 
+import ast
+import inspect
 import json
+from collections.abc import Iterator
+from itertools import pairwise
+from textwrap import dedent
 from typing import Any
 
 from settings import Settings
+from settings.base import Model
 from settings.environment import FOLDER
 from settings.reader import PROJECT
 from tools.console import run, say
@@ -51,7 +57,35 @@ def schema() -> dict[str, Any]:
 
 
 def _models() -> dict[str, Any]:
-    return Settings.model_json_schema(by_alias=True)
+    """JSON schema of the models, with the docstrings of their fields.
+
+    pydantic could take the docstrings itself, but at each import: every run of the program would read all sources.
+    """
+    models = Settings.model_json_schema(by_alias=True)
+    known = {model.__name__: model for model in _below(Model)}
+    for name, value in ((Settings.__name__, models), *models["$defs"].items()):
+        for key, text in _docstrings(known[name]) if name in known else ():
+            # In the order in which pydantic writes keys.
+            value["properties"][key] = dict(sorted({**value["properties"][key], "description": text}.items()))
+    return models
+
+
+def _below(model: type[Model]) -> Iterator[type[Model]]:
+    yield model
+    for inner in model.__subclasses__():
+        yield from _below(inner)
+
+
+def _docstrings(model: type[Model]) -> Iterator[tuple[str, str]]:
+    """Key and docstring of each field that has one, those of the bases first."""
+    for base in reversed(model.__mro__):
+        if issubclass(base, Model):
+            (definition,) = ast.parse(dedent(inspect.getsource(base))).body
+            assert isinstance(definition, ast.ClassDef)
+            for field, text in pairwise(definition.body):
+                match field, text:
+                    case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(words))):
+                        yield base.model_fields[name].alias or name, inspect.cleandoc(words)
 
 
 def environments() -> list[str]:

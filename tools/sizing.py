@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from components import central_logs, chart_targets
+from settings import parse
 from settings.base import amount
 from tools.console import UserError, run, say
 
@@ -28,7 +30,9 @@ COMPRESSION = 5
 """Received bytes of ordinary text for each stored one, with the compression that is the default."""
 RESERVE = 1.3
 DAY = 86400
+MIB = 2**20
 GIB = 2**30
+HUB = {"url": "https://logs.hub.example.com", "passwordSecret": "hubLogs"}
 # Received MiB/s up to which the row holds; cpu, memory, limit; volume of a pod, None where it holds the chunks itself.
 LOKI: list[tuple[float, str, str, str, str | None]] = [
     (0.05, "250m", "512Mi", "2Gi", None),
@@ -88,6 +92,20 @@ def loki(rate: float, days: int) -> dict[str, Any]:
     return {"retention": f"{days}d", "volumeSize": f"{max(5, math.ceil(stored / GIB))}Gi", "resources": resources}
 
 
+def agents(to_hub: bool) -> dict[str, tuple[int, int]]:
+    """What each pod requests that runs on every node, by its name: millicores and MiB. `to_hub`: with `centralLogs`."""
+    sections = {"cluster": {"name": "any", "distribution": "kubeadm"}, "alertmanager": {"heartbeat": "none"}}
+    settings = parse(sections | ({"centralLogs": HUB} if to_hub else {}), "sizing", check_secrets=False)
+    found: dict[str, Any] = {settings.log_agent.program: settings.log_agent.resources.manifest()}
+    if settings.central_logs:
+        found[central_logs.APP] = settings.central_logs.resources.manifest()
+    found["node-exporter"] = chart_targets.node_exporter(settings)["resources"]
+    return {
+        name: (round(amount(both["requests"]["cpu"]) * 1000), round(amount(both["requests"]["memory"]) / MIB))
+        for name, both in found.items()
+    }
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tools.sizing", description=__doc__)
@@ -96,11 +114,16 @@ def main() -> None:
     parser.add_argument("--logs", type=float, required=True, help="MiB/s of log lines of the whole cluster")
     parser.add_argument("--days", type=int, default=10, help="retention of metrics (default: 10)")
     parser.add_argument("--log-days", type=int, default=7, help="retention of logs (default: 7)")
+    parser.add_argument("--central-logs", action="store_true", help="the lines go to the Loki of a hub as well")
     arguments = parser.parse_args()
     if min(arguments.nodes, arguments.pods, arguments.days, arguments.log_days) < 1 or arguments.logs <= 0:
         raise UserError("nodes, pods, days and logs are numbers above zero: make sizing NODES=10 PODS=300 LOGS=0.25")
     count = series(arguments.nodes, arguments.pods)
     say(f"About {count} series, {arguments.logs * DAY / 1024:.1f} GiB of lines a day.")
+    on_node = agents(arguments.central_logs)
+    cpu, memory = (sum(both[index] for both in on_node.values()) for index in (0, 1))
+    together = f"{cpu * arguments.nodes / 1000:.1f} cores and {memory * arguments.nodes / 1024:.1f} GiB of the cluster"
+    say(f"On every node {', '.join(on_node)} request {cpu}m and {memory}Mi: {together}.")
     metrics = prometheus(arguments.nodes, arguments.pods, arguments.days)
     sections = {"prometheus": metrics, "loki": loki(arguments.logs, arguments.log_days)}
     print(

@@ -11,7 +11,7 @@ from typing import Any
 import pulumi
 from pulumi.runtime import mocks, rpc
 
-from settings import SettingsError, strict_yaml
+from settings import Settings, SettingsError, parse, strict_yaml
 from settings.reader import PROJECT
 
 ROOT = Path(__file__).parent.parent
@@ -140,6 +140,16 @@ def stack_config(file: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise SettingsError(f"{file.name} has no `config:` with the settings of the stack")
     return config
+
+
+def settings_of(file: Path, config: Mapping[str, Any]) -> Settings:
+    """Settings of a stack file's `config`, whether its secrets are set or not.
+
+    Raises SettingsError for its mistakes.
+    """
+    prefix = f"{PROJECT}:"
+    sections = {key.removeprefix(prefix): value for key, value in config.items() if not is_secure(value)}
+    return parse(sections, file.name, check_secrets=False)
 
 
 def run_config(config: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]:

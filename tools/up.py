@@ -42,7 +42,15 @@ def why_no_engine() -> str | None:
 
 
 def up_local(stack: str, *, fake_nodes: bool = False, folder: Path = LOCAL) -> None:
-    """The local cluster with its files in `folder`, the stack on it, and a page that says what runs."""
+    """The local cluster with its files in `folder`, the stack on it, and a page that says what runs.
+
+    Raises UserError; where a part of the cluster ended, its message names that one.
+    """
+    with cluster.naming_ended(folder):
+        _up_local(stack, fake_nodes=fake_nodes, folder=folder)
+
+
+def _up_local(stack: str, *, fake_nodes: bool, folder: Path) -> None:
     reason = why_no_engine()
     way = "kubectl" if reason else "engine"
     marker = folder / "way"
@@ -146,10 +154,11 @@ def preview(stack: str) -> None:
     if not is_local(stack):
         with_engine("preview", stack, yes=False)
         return
-    kubeconfig = cluster.start(LOCAL).kubeconfig
-    local_stack = _local_stack(stack, LOCAL)
-    local_stack.prepare(kubeconfig, inbox.secret, change=redirected_config)
-    local_stack.run("preview", "--diff")
+    with cluster.naming_ended(LOCAL):
+        kubeconfig = cluster.start(LOCAL).kubeconfig
+        local_stack = _local_stack(stack, LOCAL)
+        local_stack.prepare(kubeconfig, inbox.secret, change=redirected_config)
+        local_stack.run("preview", "--diff")
 
 
 def main() -> None:

@@ -2,66 +2,82 @@
 
 import base64
 import json
-import re
-import subprocess
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from components import addresses, remote_write
+from settings import parse
 from settings.metrics import HubSettings
-from tests.cluster.test_objects import OPERATOR_SECONDS, api_proxy, check, packed, wait_for
+from tests.cluster.operated import (
+    OPERATOR_SECONDS,
+    changed_dev,
+    check,
+    configuration,
+    deploy,
+    operator,
+    read,
+    rule_files,
+    wait_for,
+)
+from tests.cluster.served import served
+from tests.live.test_hub import value
 from tools import cluster
-from tools.apply import LocalSecrets, apply
 from tools.binaries import find
 from tools.cluster import Cluster
-from tools.manifests import manifests
-from tools.synth import ROOT
+from tools.cluster.pki import Authority
+from tools.faults.daemons import until
+from tools.faults.lines import Writer
+from tools.reach import Reach
+from tools.synth import ROOT, stack_config
+from tools.verify import operator as verify_operator
+from tools.verify.__main__ import as_deployed, show, verify
 
 TARGET = {
     "name": "far",
     "url": "https://hub.example.com/api/v1/write",
     "username": "dev",
     "passwordSecret": "hubPassword",
+    "caSecret": "hubCa",
     "queue": {"maxShards": 7},
 }
 SECTIONS = {
     "hub": {"enabled": True, "retention": "45d", "logSenders": [{"cluster": "edge", "passwordSecret": "edgeLogs"}]},
-    "centralLogs": {"url": "https://logs.example.com", "passwordSecret": "hubPassword"},
+    "centralLogs": {"url": "https://logs.example.com", "username": "edge", "passwordSecret": "edgeLogs"},
 }
+WAIT = 180
+"""Seconds until the daemons have read, scraped and sent, on a busy machine."""
+LINES = 200
 OBJECTS = (addresses.HUB, addresses.PROMETHEUS)
+
+
+def sections() -> dict[str, Any]:
+    """What differs from stack dev: a hub that writes to another one, and sends lines as a spoke does."""
+    dev = stack_config(ROOT / "Pulumi.dev.yaml")
+    prometheus, alertmanager = (dev[f"observability:{name}"] for name in ("prometheus", "alertmanager"))
+    return {
+        **SECTIONS,
+        "prometheus": {**prometheus, "remoteWrite": [TARGET]},
+        "alertmanager": {**alertmanager, "heartbeat": "none"},
+    }
 
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A cluster with stack dev as a hub that writes to another one, after the operator has reconciled both."""
     folder = tmp_path_factory.mktemp("hub")
-    content = yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text(encoding="utf-8"))
-    config = content["config"] | {f"observability:{key}": value for key, value in SECTIONS.items()}
-    config["observability:prometheus"] = {**config["observability:prometheus"], "remoteWrite": [TARGET]}
-    file = folder / "Pulumi.dev.yaml"
-    file.write_text(yaml.safe_dump({"config": config}), encoding="utf-8")
-    secrets = LocalSecrets(folder / "secrets.json")
     with cluster.fake(folder / "cluster") as running:
-        apply(running.kubeconfig, manifests("dev", file, secrets=secrets.value, password=secrets.password, local=True))
-        log = folder / "operator.log"
-        with api_proxy(running) as url, log.open("w") as output:
-            command = [str(find("prometheus-operator")), f"--apiserver={url}", "--web.listen-address=127.0.0.1:0"]
-            with subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT) as process:
-                try:
-                    for name in OBJECTS:
-                        wait_for(f"reconciled {name}", partial(reconciled, running, name), OPERATOR_SECONDS)
-                finally:
-                    process.terminate()
+        Authority(folder / "authority")
+        # The operator refuses what is no certificate, and the whole configuration with it.
+        secrets = {"hubCa": (folder / "authority/ca.crt").read_text()}
+        deploy(running, changed_dev(folder, sections()), secrets)
+        with operator(running, folder / "operator.log"):
+            for name in OBJECTS:
+                wait_for(f"reconciled {name}", partial(reconciled, running, name), OPERATOR_SECONDS)
         yield running
-
-
-def read(local: Cluster, *arguments: str) -> Any:
-    return json.loads(local.kubectl("get", *arguments, "--namespace=monitoring", "--output=json"))
 
 
 def reconciled(local: Cluster, name: str) -> bool:
@@ -73,24 +89,6 @@ def reconciled(local: Cluster, name: str) -> bool:
         and entry["observedGeneration"] == found["metadata"]["generation"]
         for entry in found.get("status", {}).get("conditions", [])
     )
-
-
-def configuration(local: Cluster, name: str, folder: Path) -> dict[str, Any]:
-    """What the operator writes for a Prometheus, after promtool has accepted it."""
-    text = packed(local, f"prometheus-{name}", "prometheus.yaml.gz")
-    for path in set(re.findall(r"/(?:var/run/secrets|etc/prometheus/certs|etc/prometheus/secrets)/\S+", text)):
-        (folder / "file").touch()
-        text = text.replace(path, str(folder / "file"))
-    (folder / "prometheus.yaml").write_text(text)
-    check(find("promtool"), "check", "config", folder / "prometheus.yaml")
-    found: dict[str, Any] = yaml.safe_load(text)
-    return found
-
-
-def rule_files(local: Cluster, name: str) -> dict[str, str]:
-    maps = read(local, "configmaps")["items"]
-    own = [item for item in maps if item["metadata"]["name"].startswith(f"prometheus-{name}-rulefiles-")]
-    return {file: text for item in own for file, text in item.get("data", {}).items()}
 
 
 def test_its_configuration_scrapes_nothing_and_addresses_alertmanager(hub: Cluster, tmp_path: Path) -> None:
@@ -149,3 +147,52 @@ def test_the_own_prometheus_writes_to_its_hub(hub: Cluster, tmp_path: Path) -> N
     assert target["basic_auth"]["username"] == "dev"
     secret = read(hub, "secret", remote_write.SECRET)["data"]
     assert base64.b64decode(secret["hubPassword"]).decode() == target["basic_auth"]["password"]
+    # The file of the pod comes from a Secret that the operator makes of ours.
+    assert target["tls_config"]["ca_file"]
+    files = read(hub, "secret", f"prometheus-{addresses.PROMETHEUS}-tls-assets-0")["data"]
+    assert [text for key, text in files.items() if remote_write.SECRET in key] == [secret["hubCa"]]
+
+
+def test_verify_says_of_a_hub_and_spoke_what_is_well_and_what_is_not(
+    hub: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its nodes are fake, so nothing of the cluster answers; real daemons answer in the place of its pods."""
+    content = stack_config(changed_dev(tmp_path, sections()))
+    settings = parse({key.partition(":")[2]: value for key, value in content.items()}, "x", check_secrets=False)
+    written = tmp_path / "logs"
+    written.mkdir()
+    writer = Writer(written / "0.log", LINES)
+    with served(hub, settings, tmp_path, written) as (reach, own):
+        chosen = as_deployed(settings, reach)
+        writer.write(LINES // 2)
+        until("the first lines", lambda: value(own, 'loki_distributor_lines_received_total{tenant="edge"}') > 0)
+        writer.write(LINES // 2)
+        found = {result.check: result for result in verify(chosen, reach, WAIT)}
+        with capsys.disabled():
+            print()
+            show("dev", list(found.values()))
+        assert [result for result in found.values() if not result.well] == []
+        assert {name for name, result in found.items() if not result.applies} == {"a line reaches Loki", "targets"}
+        assert found["hub: clusters"].seen == "1 write: dev"
+        assert found["hub: log lines of clusters"].seen == "lines of 1 of 1 clusters came in 10 minutes"
+        for check in ("remote write", "log agent of the hub on every node", "lines to the hub", "hub: rules"):
+            assert check in found
+        # A part that is gone is named, and nothing else is.
+        monkeypatch.delitem(reach.urls, "The hub's Prometheus")  # type: ignore[attr-defined]
+        found = {result.check: result for result in verify(chosen, reach, 0)}
+    assert {name for name, result in found.items() if not result.well} == {"hub: rules", "hub: clusters"}
+    assert found["hub: rules"].seen == "no port leads to The hub's Prometheus"
+
+
+def test_verify_names_what_the_operator_refuses(hub: Cluster, tmp_path: Path) -> None:
+    """A secret that is no certificate: Prometheus would go on with its older configuration."""
+    reach = Reach(str(hub.kubeconfig))
+    assert verify_operator.reconciled(reach, "monitoring").well
+    patch = json.dumps({"stringData": {"hubCa": "no certificate"}})
+    hub.kubectl("patch", "secret", remote_write.SECRET, "--namespace=monitoring", f"--patch={patch}")
+    with operator(hub, tmp_path / "operator.log"):
+        wait_for("fault", lambda: not verify_operator.reconciled(reach, "monitoring").well, OPERATOR_SECONDS)
+    found = verify_operator.reconciled(reach, "monitoring")
+    assert f"prometheuses/{addresses.PROMETHEUS}: " in found.seen
+    assert "failed to decode PEM block" in found.seen
+    print(found.seen)

@@ -1,30 +1,22 @@
 """Every rendered object of both stacks is accepted by a real API server, and the real operator makes good of them."""
 
-import base64
-import contextlib
-import gzip
 import json
-import re
-import subprocess
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from components import addresses
+from tests.cluster.operated import OPERATOR_SECONDS, check, configuration, has, packed, rule_files, wait_for
+from tests.cluster.operated import operator as running_operator
 from tools import cluster
 from tools.apply import LocalSecrets, apply
 from tools.binaries import find
 from tools.cluster import Cluster
 from tools.manifests import Manifests, manifests
 from tools.synth import ROOT
-
-OPERATOR_SECONDS = 300
 
 
 @pytest.fixture(scope="module")
@@ -43,15 +35,6 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Manife
         )
 
     return render
-
-
-def wait_for(what: str, condition: Callable[[], Any], seconds: int) -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.5)
-    raise AssertionError(f"no {what} within {seconds} s")
 
 
 @pytest.mark.parametrize("stack", ["prod", "dev"])
@@ -82,59 +65,15 @@ def operator(local: Cluster, rendered: Callable[[str], Manifests], tmp_path_fact
     apply(local.kubeconfig, rendered("dev"))
     log = tmp_path_factory.mktemp("operator") / "operator.log"
     wanted = {"prometheuses": f"prometheus-{addresses.PROMETHEUS}", "alertmanagers": "alertmanager-alertmanager"}
-    with api_proxy(local) as url, log.open("w") as output:
-        command = [find("prometheus-operator"), f"--apiserver={url}", "--web.listen-address=127.0.0.1:0"]
-        with subprocess.Popen([str(part) for part in command], stdout=output, stderr=subprocess.STDOUT) as process:
-            try:
-                for kind, name in wanted.items():
-                    if local.kubectl("get", kind, "--all-namespaces", "--output=name").strip():
-                        wait_for(
-                            f"StatefulSet {name} ({log.read_text()[-2000:]})",
-                            partial(has, local, name),
-                            OPERATOR_SECONDS,
-                        )
-            finally:
-                process.terminate()
+    with running_operator(local, log):
+        for kind, name in wanted.items():
+            if local.kubectl("get", kind, "--all-namespaces", "--output=name").strip():
+                wait_for(
+                    f"StatefulSet {name} ({log.read_text()[-2000:]})",
+                    partial(has, local, name),
+                    OPERATOR_SECONDS,
+                )
     return local
-
-
-@contextlib.contextmanager
-def api_proxy(local: Cluster) -> Iterator[str]:
-    """`kubectl proxy` on a free port: the operator takes an address and no kubeconfig."""
-    command = [str(find("kubectl")), f"--kubeconfig={local.kubeconfig}", "proxy", "--port=0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            # It says "Starting to serve on 127.0.0.1:40001".
-            assert process.stdout is not None
-            url = f"http://{process.stdout.readline().split()[-1]}"
-            wait_for("answer of kubectl proxy", lambda: answers(f"{url}/readyz"), 120)
-            yield url
-        finally:
-            process.terminate()
-
-
-def answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
-
-
-def has(local: Cluster, stateful_set: str) -> bool:
-    found = local.kubectl("get", "statefulset", "--namespace=monitoring", stateful_set, "--ignore-not-found")
-    return bool(found.strip())
-
-
-def packed(local: Cluster, secret: str, key: str) -> str:
-    data = json.loads(local.kubectl("get", "secret", secret, "--namespace=monitoring", "--output=json"))["data"]
-    return gzip.decompress(base64.b64decode(data[key])).decode()
-
-
-def check(*command: str | Path) -> str:
-    result = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout
 
 
 def test_operator_makes_a_good_alertmanager_configuration(operator: Cluster, tmp_path: Path) -> None:
@@ -145,16 +84,7 @@ def test_operator_makes_a_good_alertmanager_configuration(operator: Cluster, tmp
 
 
 def test_operator_makes_a_good_prometheus_configuration(operator: Cluster, tmp_path: Path) -> None:
-    text = packed(operator, f"prometheus-{addresses.PROMETHEUS}", "prometheus.yaml.gz")
-    for file in set(re.findall(r"/var/run/secrets/\S+", text)):
-        local_file = tmp_path / file.lstrip("/")
-        local_file.parent.mkdir(parents=True, exist_ok=True)
-        local_file.touch()
-        text = text.replace(file, str(local_file))
-    config = tmp_path / "prometheus.yaml"
-    config.write_text(text)
-    check(find("promtool"), "check", "config", config)
-    content = yaml.safe_load(text)
+    content = configuration(operator, addresses.PROMETHEUS, tmp_path)
     targets = json.dumps(content["alerting"]["alertmanagers"])
     assert f'"regex": "{addresses.ALERTMANAGER}"' in targets
     assert '"api_version": "v2"' in targets
@@ -165,9 +95,7 @@ def test_operator_makes_a_good_prometheus_configuration(operator: Cluster, tmp_p
 
 
 def test_operator_gives_prometheus_our_rules(operator: Cluster, tmp_path: Path) -> None:
-    maps = json.loads(operator.kubectl("get", "configmaps", "--namespace=monitoring", "--output=json"))["items"]
-    own = [m for m in maps if m["metadata"]["name"].startswith(f"prometheus-{addresses.PROMETHEUS}-rulefiles-")]
-    files = {name: text for item in own for name, text in item["data"].items()}
+    files = rule_files(operator, addresses.PROMETHEUS)
     ours = {
         item["metadata"]["name"]
         for item in json.loads(

@@ -16,7 +16,7 @@ import yaml
 from components.namespaces import namespace_labels
 from settings import Settings, parse
 from settings.reader import PROJECT
-from tests.cluster.test_objects import OPERATOR_SECONDS, api_proxy, wait_for
+from tests.cluster.operated import OPERATOR_SECONDS, operator, wait_for
 from tools import cluster, stand_in
 from tools.apply import LocalSecrets, apply
 from tools.backup import claims
@@ -64,13 +64,8 @@ def operated(local: Cluster, rendered: Manifests, log: Path) -> list[Object]:
         chosen = [item for item in found if item["metadata"]["name"] in names]
         return chosen if len(chosen) == len(names) else None
 
-    with api_proxy(local) as url, log.open("w") as output:
-        command = [str(find("prometheus-operator")), f"--apiserver={url}", "--web.listen-address=127.0.0.1:0"]
-        with subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT) as process:
-            try:
-                result: list[Object] = wait_for(f"StatefulSets {names}", made, OPERATOR_SECONDS)
-            finally:
-                process.terminate()
+    with operator(local, log):
+        result: list[Object] = wait_for(f"StatefulSets {names}", made, OPERATOR_SECONDS)
     return result
 
 
@@ -159,7 +154,7 @@ def test_optional_pods_are_restricted(local: Cluster, tmp_path: Path, name: str,
     found = refused(local, workloads)
     judged = sorted(app(item) for item in workloads)
     print(f"{name}: {', '.join(judged)} judged, refused: {', '.join(sorted(found)) or 'none'}")
-    assert {"event-exporter", "alertmanager-silences", "alloy", "minio"} <= set(judged)
+    assert {"event-exporter", "central-events", "alertmanager-silences", "alloy", "minio"} <= set(judged)
     # Where the chart can be had, its node-exporter is judged too.
     assert set(found) - (EXEMPT - {"promtail", "dcgm-exporter"}) == expected, "\n".join(found.values())
 

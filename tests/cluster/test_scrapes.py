@@ -1,12 +1,10 @@
 """What the real operator makes of exporters, probes and annotated pods, and what a real Prometheus finds by it."""
 
 import json
-import re
 from collections.abc import Iterator
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from subprocess import STDOUT, Popen
 from threading import Thread
 from typing import Any
 
@@ -14,24 +12,31 @@ import pytest
 import yaml
 
 from components import addresses
-from tests.cluster.test_objects import OPERATOR_SECONDS, api_proxy, check, has, packed, wait_for
+from tests.cluster.operated import (
+    OPERATOR_SECONDS,
+    api_proxy,
+    changed_dev,
+    configuration,
+    deploy,
+    has,
+    operator,
+    wait_for,
+)
 from tests.live.probes import daemons
 from tools import cluster
-from tools.apply import LocalSecrets, apply
 from tools.binaries import find
 from tools.cluster import Cluster
-from tools.manifests import manifests
 from tools.ports import free_ports
-from tools.synth import ROOT
+from tools.synth import ROOT, stack_config
 
 DATABASE = {"address": "db.shop.svc:5432", "credentials": {"name": "login"}}
 SECTIONS = {
-    "observability:exporters": {
+    "exporters": {
         "postgresql": {"mode": "deploy", "servers": {"shop": DATABASE}},
         "mosquitto": {"mode": "deploy", "brokers": {"home": {"address": "mosquitto.mqtt.svc:1883"}}},
         "teslamate": {"mode": "deploy", "server": DATABASE},
     },
-    "observability:cloudflareTunnel": {"mode": "deploy", "tokenSecret": "tunnelToken"},
+    "cloudflareTunnel": {"mode": "deploy", "tokenSecret": "tunnelToken"},
 }
 FAR = {
     "module": "http_2xx",
@@ -52,32 +57,16 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 def generated(local: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Prometheus' configuration as the operator writes it, for stack dev with everything of this test added."""
     folder = tmp_path_factory.mktemp("stack")
-    content = yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text(encoding="utf-8"))
-    config = content["config"]
-    config |= SECTIONS
-    config["observability:prometheus"] = {**config["observability:prometheus"], "annotatedPods": {"enabled": True}}
-    blackbox = config["observability:blackbox"]
-    config["observability:blackbox"] = {**blackbox, "probes": {**blackbox["probes"], "far": FAR}}
-    file = folder / "Pulumi.dev.yaml"
-    file.write_text(yaml.safe_dump(content), encoding="utf-8")
-    secrets = LocalSecrets(folder / "secrets.json")
-    apply(local.kubeconfig, manifests("dev", file, secrets=secrets.value, password=secrets.password, local=True))
-    log = folder / "operator.log"
-    with api_proxy(local) as url, log.open("w") as output:
-        command = [str(find("prometheus-operator")), f"--apiserver={url}", "--web.listen-address=127.0.0.1:0"]
-        with Popen(command, stdout=output, stderr=STDOUT) as process:
-            try:
-                wait_for("StatefulSet", partial(has, local, f"prometheus-{addresses.PROMETHEUS}"), OPERATOR_SECONDS)
-            finally:
-                process.terminate()
-    text = packed(local, f"prometheus-{addresses.PROMETHEUS}", "prometheus.yaml.gz")
-    for path in set(re.findall(r"/(?:var/run/secrets|etc/prometheus/secrets)/\S+", text)):
-        (folder / "file").touch()
-        text = text.replace(path, str(folder / "file"))
-    (folder / "prometheus.yaml").write_text(text)
-    check(find("promtool"), "check", "config", folder / "prometheus.yaml")
-    found: dict[str, Any] = yaml.safe_load(text)
-    return found
+    config = stack_config(ROOT / "Pulumi.dev.yaml")
+    prometheus, blackbox = (config[f"observability:{name}"] for name in ("prometheus", "blackbox"))
+    sections = SECTIONS | {
+        "prometheus": {**prometheus, "annotatedPods": {"enabled": True}},
+        "blackbox": {**blackbox, "probes": {**blackbox["probes"], "far": FAR}},
+    }
+    deploy(local, changed_dev(folder, sections))
+    with operator(local, folder / "operator.log"):
+        wait_for("StatefulSet", partial(has, local, f"prometheus-{addresses.PROMETHEUS}"), OPERATOR_SECONDS)
+    return configuration(local, addresses.PROMETHEUS, folder)
 
 
 def job(generated: dict[str, Any], name: str) -> dict[str, Any]:

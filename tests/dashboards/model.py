@@ -61,6 +61,14 @@ class Panel:
     def defaults(self) -> dict[str, Any]:
         return dict(self.raw["fieldConfig"]["defaults"])
 
+    def properties(self, column: str | None = None) -> dict[str, Any]:
+        """Unit, thresholds and the like of the panel, or of one column of its table."""
+        if column is None:
+            return self.defaults
+        overrides = self.raw["fieldConfig"]["overrides"]
+        (override,) = [entry for entry in overrides if entry["matcher"] == {"id": "byName", "options": column}]
+        return {entry["id"]: entry["value"] for entry in override["properties"]}
+
     @property
     def targets(self) -> list[Target]:
         return [Target(self, target) for target in self.raw.get("targets", [])]

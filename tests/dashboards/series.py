@@ -41,19 +41,23 @@ def openmetrics(series: Series, end: int) -> Iterator[str]:
 
 
 def _parse(text: str) -> Iterator[tuple[str, Labels, str]]:
-    shared = ""
+    shared: list[str] = []
+    heads = False
     for line in text.splitlines():
         if not line or line.startswith("#"):
             continue
         if line.startswith("["):
-            shared = line[1:-1]
+            shared = [*shared, line[1:-1]] if heads else [line[1:-1]]
+            heads = True
             continue
+        heads = False
         match = _LINE.fullmatch(line)
         if not match or not _VALUE.fullmatch(match["value"]):
             raise ValueError(f"no series: {line}")
-        labels = dict(_LABEL.findall(f"{shared},{match['labels'] or ''}"))
-        for values in product(*(value.split("|") for value in labels.values())):
-            yield match["name"], dict(zip(labels, values, strict=True)), match["value"]
+        for head in shared:
+            labels = dict(_LABEL.findall(f"{head},{match['labels'] or ''}"))
+            for values in product(*(value.split("|") for value in labels.values())):
+                yield match["name"], dict(zip(labels, values, strict=True)), match["value"]
 
 
 def sample(value: str, number: int, end: int) -> float:

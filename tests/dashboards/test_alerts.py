@@ -5,7 +5,6 @@ the name of the number in the rule's `# tune` comment, the threshold step that m
 """
 
 import re
-from typing import Any
 
 import pytest
 
@@ -35,7 +34,7 @@ def test_threshold_is_that_of_the_alert(panel: Panel) -> None:
         assert entry["alert"] in known, f"no rule file has {entry['alert']}"
         tune = known[entry["alert"]].get(entry["tune"])
         assert tune, f"{entry['alert']} has no # tune {entry['tune']}"
-        properties = _properties(panel, entry.get("column"))
+        properties = panel.properties(entry.get("column"))
         step = properties["thresholds"]["steps"][entry["step"]]
         assert (tune.unit, properties["unit"]) in SAME_MEASURE
         assert step["value"] == pytest.approx(tune.value), entry["alert"]
@@ -74,12 +73,3 @@ def test_a_dashed_line_is_an_alert_or_a_goal() -> None:
     }
     lines = {panel.key for panel in panels() if "thresholdsStyle" in panel.defaults.get("custom", {})}
     assert lines - {panel.key for panel in WITH_ALERT} == goals
-
-
-def _properties(panel: Panel, column: str | None) -> dict[str, Any]:
-    """Unit and thresholds of the panel, or of one column of its table."""
-    if column is None:
-        return panel.defaults
-    overrides = panel.raw["fieldConfig"]["overrides"]
-    (override,) = [entry for entry in overrides if entry["matcher"] == {"id": "byName", "options": column}]
-    return {prop["id"]: prop["value"] for prop in override["properties"]}

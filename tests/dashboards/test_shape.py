@@ -23,7 +23,7 @@ each_panel = pytest.mark.parametrize("panel", list(panels()), ids=lambda p: p.na
 
 
 def test_there_are_dashboards() -> None:
-    assert len(dashboards()) >= 16
+    assert len(dashboards()) >= 18
 
 
 @each_dashboard

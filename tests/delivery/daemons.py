@@ -1,4 +1,4 @@
-"""Real Alertmanagers on loopback, and what tests say to them."""
+"""Real Alertmanagers and other daemons on loopback, and what tests say to them."""
 
 import json
 import signal
@@ -17,6 +17,7 @@ from tools.ports import free_ports
 
 Found = TypeVar("Found")
 WAIT = 60.0
+LOCAL = "127.0.0.1"
 
 
 def wait_for(what: str, ask: Callable[[], Found], seconds: float = WAIT) -> Found:
@@ -28,6 +29,44 @@ def wait_for(what: str, ask: Callable[[], Found], seconds: float = WAIT) -> Foun
             return answer
         assert time.monotonic() < limit, f"after {seconds:.0f} s: {what}"
         time.sleep(0.05)
+
+
+class Daemon:
+    """One process that answers HTTP."""
+
+    def __init__(self, folder: Path, command: list[str], port: int, ready: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.command, self.url, self._ready = folder, command, f"http://{LOCAL}:{port}", ready
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it; `wait` says when it answers."""
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(self.command, stdout=log, stderr=log)
+
+    def wait(self) -> None:
+        """Wait until it is ready."""
+        wait_for(f"{self.folder} is not ready", self._is_ready, 4 * WAIT)
+
+    def _is_ready(self) -> bool:
+        assert self.process
+        log = (self.folder / "log").read_text(errors="replace")[-2000:]
+        assert self.process.poll() is None, f"{self.folder} ended: {log}"
+        return bool(self.get(self._ready))
+
+    def get(self, path: str) -> str:
+        """Text at a path; nothing where it does not answer."""
+        try:
+            with urllib.request.urlopen(f"{self.url}{path}", timeout=30) as answer:
+                return str(answer.read().decode())
+        except OSError:
+            return ""
+
+    def stop(self, how: int = signal.SIGTERM) -> None:
+        """End it and wait for its end."""
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(how)
+            self.process.wait(timeout=WAIT)
 
 
 class Alertmanager:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from tools.binaries import find
 
-from .daemons import Alertmanager, wait_for
-from .processes import Daemon, Stack, settings
+from .daemons import Alertmanager, Daemon, wait_for
+from .processes import Stack, settings
 from .watcher import GRACE, PERIOD
 
 Victims = list[Daemon | Alertmanager]

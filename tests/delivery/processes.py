@@ -4,8 +4,6 @@ Changed are only addresses, folders and the object store. Rules, intervals, rout
 """
 
 import signal
-import subprocess
-import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,12 +21,11 @@ from tools.binaries import find
 from tools.ports import free_ports
 
 from . import stacks
-from .daemons import WAIT, Alertmanager, wait_for
+from .daemons import LOCAL, WAIT, Alertmanager, Daemon, wait_for
 from .services import Services, led_to
 from .sinks import HttpSink
 from .watcher import Watcher
 
-LOCAL = "127.0.0.1"
 TUNED = {"ExporterDown": AlertTuning.model_validate({"for": "30s"})}
 """It waits five minutes in production: too long for a test that is run often."""
 
@@ -45,44 +42,6 @@ def settings(*, prometheus: int, loki: int, alertmanager: int) -> Settings:
             "alerts": prod.alerts.model_copy(update={"tune": {**prod.alerts.tune, **TUNED}}),
         }
     )
-
-
-class Daemon:
-    """One process that answers HTTP."""
-
-    def __init__(self, folder: Path, command: list[str], port: int, ready: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.command, self.url, self._ready = folder, command, f"http://{LOCAL}:{port}", ready
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start it; `wait` says when it answers."""
-        with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(self.command, stdout=log, stderr=log)
-
-    def wait(self) -> None:
-        """Wait until it is ready."""
-        wait_for(f"{self.folder} is not ready", self._is_ready, 4 * WAIT)
-
-    def _is_ready(self) -> bool:
-        assert self.process
-        log = (self.folder / "log").read_text(errors="replace")[-2000:]
-        assert self.process.poll() is None, f"{self.folder} ended: {log}"
-        return bool(self.get(self._ready))
-
-    def get(self, path: str) -> str:
-        """Text at a path; nothing where it does not answer."""
-        try:
-            with urllib.request.urlopen(f"{self.url}{path}", timeout=30) as answer:
-                return str(answer.read().decode())
-        except OSError:
-            return ""
-
-    def stop(self, how: int = signal.SIGTERM) -> None:
-        """End it and wait for its end."""
-        if self.process and self.process.poll() is None:
-            self.process.send_signal(how)
-            self.process.wait(timeout=WAIT)
 
 
 class Stack:

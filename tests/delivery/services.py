@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from components.receivers import OPSGENIE, PAGERDUTY
+from components.receiver_kinds import OPSGENIE, PAGERDUTY
 from settings import Settings
 
 from . import stacks

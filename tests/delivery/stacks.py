@@ -7,7 +7,7 @@ from typing import Any
 
 from components import messages
 from components.alertmanager_config import config
-from components.receivers import FOLDER
+from components.receiver_kinds import FOLDER
 from settings import Settings, parse
 from tools.rules import stack_settings
 

@@ -75,7 +75,9 @@ def test_alerts_without_a_namespace_link_to_no_logs(render: Renderer) -> None:
     }
     found = addresses(render("pagerduty.details", group([pod(labels=labels)])))
     assert set(found) == {"Runbook", "Dashboard", "Silence"}
-    assert "/d/cluster-overview?" in found["Dashboard"]
+    dashboard = urlsplit(found["Dashboard"])
+    assert dashboard.path == "/d/nodes"
+    assert parse_qs(dashboard.query)["var-node"] == ["w1"]
 
 
 @pytest.mark.parametrize("component", [*DASHBOARDS, "something-else"])

@@ -16,7 +16,7 @@ from tools import noise
 from tools.binaries import find
 from tools.ports import free_ports
 
-from .processes import LOCAL, Daemon
+from .daemons import LOCAL, Daemon
 
 LABELS = {
     "PodCrashLooping": {"severity": "critical", "component": "workloads", "team": "apps"},

@@ -53,8 +53,8 @@ ELSEWHERE = {
     "bench-logs": "bench/log_pipeline.py def main",
     "pin-images": "tests/security/test_images.py pin_images(",
     "resources": "tests/state/test_resources.py last_release()",
-    "backup": "tests/unit/test_backup.py backup.save(",
-    "restore": "tests/unit/test_backup.py backup.restore(",
+    "backup": "tests/local/test_volumes.py backup.save(",
+    "restore": "tests/local/test_volumes.py backup.restore(",
 }
 """Targets that need a cluster, a daemon or much time: the file that runs what they run, and a word of it."""
 

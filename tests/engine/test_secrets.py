@@ -11,23 +11,12 @@ import pytest
 import yaml
 
 from settings.reader import PROJECT
-from tests.security.canaries import hits, planted
+from tests.security.canaries import LOKI_WITH_KEYS, hits, planted
 from tools import engine
 from tools.cluster import Cluster
 from tools.engine import LocalStack
 from tools.synth import ROOT, stack_config
 
-STORAGE = {
-    "replicas": 1,
-    "storage": {
-        "type": "s3",
-        "bucket": "logs",
-        "region": "eu-central-1",
-        "accessKeyIdSecret": "accessKey",
-        "secretAccessKeySecret": "secretKey",
-    },
-}
-"""Loki with keys of its own: the tracked stack has a cloud identity."""
 ROTATED = "secretKey"
 
 
@@ -84,7 +73,7 @@ def told(local: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Told:
     assert isinstance(found, engine.Engine)
     folder = tmp_path_factory.mktemp("stack")
     file = tmp_path_factory.mktemp("file") / "Pulumi.prod.yaml"
-    config = {**stack_config(ROOT / "Pulumi.prod.yaml"), f"{PROJECT}:loki": STORAGE}
+    config = {**stack_config(ROOT / "Pulumi.prod.yaml"), f"{PROJECT}:loki": LOKI_WITH_KEYS}
     file.write_text(yaml.safe_dump({"config": config}), encoding="utf-8")
     result = Told(LocalStack(found, "prod", folder), local, file)
     with arguments_watched() as seen:

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from components import addresses, loki_config
-from components.loki_gateway import USERNAME, htpasswd, nginx_config
+from components.loki_gateway_config import USERNAME, htpasswd, nginx_config
 from settings import Settings
 from tools.binaries import find
 from tools.cluster import debian

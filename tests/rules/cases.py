@@ -19,6 +19,7 @@ The file's key `targets` gives the labels of a target to every metric that start
 """
 
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -61,16 +62,17 @@ class Case:
     targets: dict[str, str] = field(default_factory=dict)
 
 
-def load(topic: str) -> list[Case]:
+@cache
+def load(topic: str) -> tuple[Case, ...]:
     """The cases for the rule file of this name; ValueError where one cannot be read."""
-    path = FOLDER / f"{topic}.yaml"
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    text = (FOLDER / f"{topic}.yaml").read_text(encoding="utf-8")
+    content = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     targets, free = content.pop("targets", {}), content.pop("free", [])
-    return [
+    return tuple(
         _case(key, given, position, targets, free)
         for key, entry in content.items()
         for position, given in enumerate(entry if isinstance(entry, list) else [entry])
-    ]
+    )
 
 
 def topics() -> list[str]:

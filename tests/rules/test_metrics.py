@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 import yaml
 
+from components import chart_targets
 from tests.rules.metrics import FOLDER, mistakes, used
 from tests.rules.stacks import ROOT, sources
+from tools.rules import stack_settings
 
 RULES: list[dict[str, Any]] = [rule for file in sources() for group in file.groups for rule in group["rules"]]
 
@@ -45,5 +47,5 @@ def test_our_dcgm_exporter_reads_every_field_that_a_rule_uses() -> None:
 
 
 def test_kube_state_metrics_may_show_the_labels_that_a_rule_uses() -> None:
-    text = (ROOT / "components" / "chart_values.py").read_text(encoding="utf-8")
-    assert "endpointslices=[kubernetes.io/service-name]" in text
+    values = chart_targets.values(stack_settings("dev"))["kube-state-metrics"]
+    assert "endpointslices=[kubernetes.io/service-name]" in values["metricLabelsAllowlist"]

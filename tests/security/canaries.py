@@ -10,6 +10,17 @@ from typing import Any
 BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 DEPTH = 4
 """So often one encoding may lie within another."""
+LOKI_WITH_KEYS = {
+    "replicas": 1,
+    "storage": {
+        "type": "s3",
+        "bucket": "logs",
+        "region": "eu-central-1",
+        "accessKeyIdSecret": "accessKey",
+        "secretAccessKeySecret": "secretKey",
+    },
+}
+"""Section `loki` with the keys of a bucket: the tracked stacks have none."""
 
 
 def planted(name: str, _length: int = 0) -> str:

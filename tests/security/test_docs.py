@@ -1,6 +1,7 @@
 """The table of docs/security.md is the table of flows of stack prod."""
 
-from components import flows as table
+from components import peers
+from components.flows import flows
 from tests.security.stacks import settings_of
 from tools.synth import ROOT
 
@@ -8,15 +9,15 @@ PAGE = ROOT / "docs" / "security.md"
 HEAD = "| from | to | port | why |\n|---|---|---|---|\n"
 
 
-def words(peer: table.Peer) -> str:
+def words(peer: peers.Peer) -> str:
     match peer:
-        case table.App(name=name):
+        case peers.App(name=name):
             return name.removeprefix("kube-prometheus-stack-")
-        case table.Namespace(name=None):
+        case peers.Namespace(name=None):
             return "any pod of the cluster"
-        case table.Namespace(name=name):
+        case peers.Namespace(name=name):
             return f"pods of namespace {name}"
-        case table.Host():
+        case peers.Host():
             return "host"
         case _:
             return "outside"
@@ -25,7 +26,7 @@ def words(peer: table.Peer) -> str:
 def rows() -> str:
     """One row for all ports of the same peers and reason."""
     ports: dict[tuple[str, str, str], list[str]] = {}
-    for flow in table.flows(settings_of("prod")):
+    for flow in flows(settings_of("prod")):
         port = "any" if flow.port is None else f"{flow.port}{'' if flow.protocol == 'TCP' else '/UDP'}"
         ports.setdefault((words(flow.source), words(flow.target), flow.why), []).append(port)
     lines = [

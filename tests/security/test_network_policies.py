@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from components import flows as table
+from components import peers
+from components.flows import apps, flows
 from components.network_policies import enabled, policies
 from settings import Settings
 from tests.security import reachability, stacks
@@ -51,17 +52,17 @@ def rendered(settings: Settings) -> list[dict[str, Any]]:
     ]
 
 
-def pod(settings: Settings, app: table.App) -> Pod:
+def pod(settings: Settings, app: peers.App) -> Pod:
     namespace = settings.namespaces.agents if app.agents else settings.namespaces.main
     # Pods carry more labels than the one of the selector.
     return Pod(namespace, (("app.kubernetes.io/name", app.name), ("app.kubernetes.io/part-of", "x")))
 
 
-def covers(settings: Settings, peer: table.Peer, endpoint: Endpoint) -> bool:
+def covers(settings: Settings, peer: peers.Peer, endpoint: Endpoint) -> bool:
     match peer:
-        case table.App():
+        case peers.App():
             return endpoint == pod(settings, peer)
-        case table.Namespace(name=name):
+        case peers.Namespace(name=name):
             return isinstance(endpoint, Pod) and name in {None, endpoint.namespace}
         case _:
             return True
@@ -69,16 +70,16 @@ def covers(settings: Settings, peer: table.Peer, endpoint: Endpoint) -> bool:
 
 def expected(settings: Settings, source: Endpoint, target: Endpoint, port: int, protocol: str) -> bool:
     """By the table: a flow lets it out of its source, and, where the target is ours, one lets it in."""
-    ours = [pod(settings, app) for app in table.apps(settings)]
+    ours = [pod(settings, app) for app in apps(settings)]
     hits = [
         flow
-        for flow in table.flows(settings)
+        for flow in flows(settings)
         if covers(settings, flow.source, source)
         and covers(settings, flow.target, target)
         and (flow.port is None or (flow.port, flow.protocol) == (port, protocol))
     ]
     out = source not in ours or bool(hits) or (port, protocol) in DNS
-    into = target not in ours or any(isinstance(flow.target, table.App) for flow in hits)
+    into = target not in ours or any(isinstance(flow.target, peers.App) for flow in hits)
     return out and into
 
 
@@ -86,13 +87,13 @@ def expected(settings: Settings, source: Endpoint, target: Endpoint, port: int, 
 def test_reachability_is_the_table(name: str) -> None:
     settings = VARIANTS[name]
     endpoints: list[Endpoint] = [
-        *(pod(settings, app) for app in table.apps(settings)),
+        *(pod(settings, app) for app in apps(settings)),
         STRANGER,
         INGRESS,
         HOST,
         OUTSIDE,
     ]
-    ports = {(flow.port, flow.protocol) for flow in table.flows(settings) if flow.port is not None}
+    ports = {(flow.port, flow.protocol) for flow in flows(settings) if flow.port is not None}
     ports |= {(DECOY_PORT, "TCP"), (DECOY_PORT, "UDP"), *DNS}
     found = rendered(settings)
     judged, through, wrong = 0, 0, []
@@ -112,27 +113,27 @@ def test_what_matters_most() -> None:
     settings = VARIANTS["prod"]
     found = rendered(settings)
 
-    def can(source: Endpoint | table.App, target: Endpoint | table.App, port: int) -> bool:
-        ends = [pod(settings, end) if isinstance(end, table.App) else end for end in (source, target)]
+    def can(source: Endpoint | peers.App, target: Endpoint | peers.App, port: int) -> bool:
+        ends = [pod(settings, end) if isinstance(end, peers.App) else end for end in (source, target)]
         return reachability.allowed(found, ends[0], ends[1], port, "TCP")
 
-    assert can(table.LOKI, table.ALERTMANAGER, 9093)
-    assert can(table.LOKI, table.PROMETHEUS, 9090)
-    agent = table.log_agent(settings)
-    assert can(agent, table.GATEWAY, 8080)
-    assert can(table.EVENT_EXPORTER, table.GATEWAY, 8080)
-    assert can(table.GATEWAY, table.LOKI, 3100)
-    assert can(table.GRAFANA, table.GATEWAY, 8080)
-    assert can(table.PROMETHEUS, HOST, 10250)
-    assert can(table.ALERTMANAGER, OUTSIDE, 587), "the SMTP server of the digest"
-    assert can(table.BLACKBOX, OUTSIDE, 12345)
-    for client in (table.GRAFANA, agent, table.BLACKBOX, STRANGER, INGRESS, HOST):
-        assert not can(client, table.LOKI, 3100), "Loki only through the gateway"
-    for client in (STRANGER, INGRESS, agent, table.GRAFANA, table.LOKI):
-        assert not can(client, table.BLACKBOX, 9115), "no open proxy"
-    for target, port in ((table.PROMETHEUS, 9090), (table.ALERTMANAGER, 9093), (table.GRAFANA, 3000)):
+    assert can(peers.LOKI, peers.ALERTMANAGER, 9093)
+    assert can(peers.LOKI, peers.PROMETHEUS, 9090)
+    agent = peers.log_agent(settings)
+    assert can(agent, peers.GATEWAY, 8080)
+    assert can(peers.EVENT_EXPORTER, peers.GATEWAY, 8080)
+    assert can(peers.GATEWAY, peers.LOKI, 3100)
+    assert can(peers.GRAFANA, peers.GATEWAY, 8080)
+    assert can(peers.PROMETHEUS, HOST, 10250)
+    assert can(peers.ALERTMANAGER, OUTSIDE, 587), "the SMTP server of the digest"
+    assert can(peers.BLACKBOX, OUTSIDE, 12345)
+    for client in (peers.GRAFANA, agent, peers.BLACKBOX, STRANGER, INGRESS, HOST):
+        assert not can(client, peers.LOKI, 3100), "Loki only through the gateway"
+    for client in (STRANGER, INGRESS, agent, peers.GRAFANA, peers.LOKI):
+        assert not can(client, peers.BLACKBOX, 9115), "no open proxy"
+    for target, port in ((peers.PROMETHEUS, 9090), (peers.ALERTMANAGER, 9093), (peers.GRAFANA, 3000)):
         assert not can(STRANGER, target, port)
-    assert not can(table.GRAFANA, OUTSIDE, 80)
+    assert not can(peers.GRAFANA, OUTSIDE, 80)
     assert not can(agent, OUTSIDE, 8080)
 
 
@@ -143,21 +144,24 @@ def test_a_hub_is_reached_by_the_second_agent_alone_and_takes_lines_by_its_ingre
     def can(source: Endpoint, target: Endpoint, port: int) -> bool:
         return reachability.allowed(found, source, target, port, "TCP")
 
-    agent, central = pod(settings, table.log_agent(settings)), pod(settings, table.CENTRAL_LOGS)
-    gateway = pod(settings, table.GATEWAY)
-    assert can(central, OUTSIDE, 8445)
-    assert not can(central, gateway, 8080)
+    agent, central = pod(settings, peers.log_agent(settings)), pod(settings, peers.CENTRAL_LOGS)
+    gateway = pod(settings, peers.GATEWAY)
+    events = pod(settings, peers.CENTRAL_EVENTS)
+    for sender in (central, events):
+        assert can(sender, OUTSIDE, 8445)
+        assert not can(sender, gateway, 8080)
+    assert not can(pod(settings, peers.EVENT_EXPORTER), OUTSIDE, 8445)
     assert not can(agent, OUTSIDE, 8445)
     assert can(INGRESS, gateway, 8080)
     assert not can(STRANGER, gateway, 8080)
     plain = VARIANTS["prod"]
-    assert not reachability.allowed(rendered(plain), INGRESS, pod(plain, table.GATEWAY), 8080, "TCP")
+    assert not reachability.allowed(rendered(plain), INGRESS, pod(plain, peers.GATEWAY), 8080, "TCP")
 
 
 def test_a_forgotten_rule_and_one_too_many_are_seen() -> None:
     """The comparison bites."""
     settings = VARIANTS["prod"]
-    loki, alertmanager = pod(settings, table.LOKI), pod(settings, table.ALERTMANAGER)
+    loki, alertmanager = pod(settings, peers.LOKI), pod(settings, peers.ALERTMANAGER)
     found = json.loads(json.dumps(rendered(settings)))
     policy = next(item["spec"] for item in found if item["metadata"]["name"] == "loki")
     policy["egress"] = [
@@ -195,15 +199,15 @@ def test_every_port_of_a_flow_is_a_port_of_its_pod(stack: str) -> None:
         }
         for workload in stacks.workloads(stack)
     }
-    for flow in table.flows(settings):
-        if isinstance(flow.target, table.App) and flow.target.name in ports:
+    for flow in flows(settings):
+        if isinstance(flow.target, peers.App) and flow.target.name in ports:
             assert flow.port in ports[flow.target.name], flow
 
 
 def test_each_flow_is_listed_once_and_says_why() -> None:
     for settings in VARIANTS.values():
-        seen = [(flow.source, flow.target, flow.port, flow.protocol) for flow in table.flows(settings)]
-        assert all(flow.why for flow in table.flows(settings))
+        seen = [(flow.source, flow.target, flow.port, flow.protocol) for flow in flows(settings)]
+        assert all(flow.why for flow in flows(settings))
         assert len(seen) == len(set(seen)), [item for item in seen if seen.count(item) > 1]
 
 

@@ -9,22 +9,13 @@ from typing import Any
 import pytest
 
 from settings.reader import secret_keys
-from tests.security.canaries import hits, planted
+from tests.security.canaries import LOKI_WITH_KEYS, hits, planted
 from tests.security.stacks import changed
 from tools.manifests import CHART, RELEASE, manifests, objects_of
 from tools.synth import ROOT, Program, stack_config, synthesize
 
 STORAGE_KEYS: dict[str, Any] = {
-    "loki": {
-        "replicas": 1,
-        "storage": {
-            "type": "s3",
-            "bucket": "logs",
-            "region": "eu-central-1",
-            "accessKeyIdSecret": "accessKey",
-            "secretAccessKeySecret": "secretKey",
-        },
-    },
+    "loki": LOKI_WITH_KEYS,
     "centralLogs": {"url": "https://logs.example.com", "passwordSecret": "hubLogs", "caSecret": "centralCa"},
     "hub": {"logSenders": [{"cluster": "edge", "passwordSecret": "edgeLogs"}]},
 }

@@ -6,7 +6,8 @@ from datetime import date
 
 from components import loki_config
 from settings.logs import S3
-from tools.resources import SCHEMA, last_release
+from tests.state.releases import last_release
+from tools.resources import SCHEMA
 from tools.rules import stack_settings
 
 

@@ -5,8 +5,9 @@ from functools import cache
 import pulumi
 import pytest
 
+from tests.state.releases import former, last_release
 from tests.state.removed import REMOVED
-from tools.resources import STACKS, former, identities, last_release, program
+from tools.resources import STACKS, identities, program
 from tools.synth import Program
 
 

@@ -244,3 +244,15 @@ def test_names_of_the_pods_are_short_enough(settings: Settings) -> None:
             name = claims.pod(settings, claim, part.user, None)["metadata"]["name"]
             assert len(name) <= 63
             assert not name.endswith("-")
+
+
+def test_a_volume_is_emptied_of_hidden_files_and_folders_too(tmp_path: Path) -> None:
+    volume = tmp_path / "claim"
+    for path in (".hidden/file", "..hidden", "a b/c", "plain"):
+        (volume / path).parent.mkdir(parents=True, exist_ok=True)
+        (volume / path).touch()
+    (tmp_path / "beside").touch()
+    for _ in range(2):
+        archive.run(archive.Volume(str(volume)).emptying())
+        assert list(volume.iterdir()) == []
+    assert (tmp_path / "beside").exists()

@@ -6,8 +6,20 @@ from typing import Any
 import pytest
 import yaml
 
-from components import addresses, alloy_config, central_logs, grafana_values, loki_config, promtail_config
-from components.loki_gateway import CREDENTIALS, nginx_config
+from components import (
+    addresses,
+    alloy_config,
+    central_logs,
+    event_exporter_config,
+    flows,
+    grafana_data_sources,
+    loki_config,
+    peers,
+    promtail_config,
+)
+from components.alloy_syntax import Block
+from components.loki_gateway import CREDENTIALS
+from components.loki_gateway_config import nginx_config
 from components.stack import select_rules
 from settings import Settings, SettingsError, parse
 from settings.reader import PROJECT, secret_keys
@@ -100,15 +112,74 @@ def test_a_change_of_the_program_keeps_the_objects() -> None:
         found = program(centralLogs=CENTRAL, logAgent={"program": program_}).resources
         return {f"{resource.type} {resource.name}" for resource in found if resource.name.startswith("central-logs")}
 
-    assert len(urns("promtail")) == 8
+    assert len(urns("promtail")) == 15
     assert urns("promtail") == urns("alloy")
+
+
+def events(**more: Any) -> tuple[dict[str, Block], dict[str, Block]]:
+    """Blocks of the first event exporter and of the hub's, by their names."""
+    chosen = settings(centralLogs=CENTRAL | more)
+    assert chosen.central_logs
+    both = event_exporter_config.blocks(chosen), central_logs.event_blocks(chosen, chosen.central_logs)
+    first, second = ({block.name: block for block in blocks} for blocks in both)
+    assert list(first) == list(second)
+    return first, second
+
+
+def test_events_go_to_the_hub_by_an_exporter_of_their_own() -> None:
+    own, central = events(caSecret="hubCa", username="me")
+    assert {name for name in own if own[name] != central[name]} == {"loki.write"}
+    [endpoint] = central["loki.write"].blocks
+    assert endpoint.attributes["url"] == "https://logs.example.com/loki/api/v1/push"
+    login, tls = endpoint.blocks
+    assert login.attributes["username"] == "me"
+    assert tls.attributes == {"ca_file": "/etc/alloy/secrets/ca.crt"}
+    found = program(centralLogs=CENTRAL)
+    first, second = (found.named(f"{name}-deployment").inputs for name in ("event-exporter", "central-logs-events"))
+    assert first["spec"]["selector"] != second["spec"]["selector"]
+    one, other = (item["spec"]["template"]["spec"] for item in (first, second))
+    assert {key for key in one if one[key] != other[key]} == {"serviceAccountName", "volumes"}
+    assert {"name": "credentials", "secret": {"secretName": central_logs.CREDENTIALS}} in other["volumes"]
+    role = found.named("central-logs-events-role").inputs["rules"]
+    assert role == found.named("event-exporter-role").inputs["rules"]
+
+
+def test_which_events() -> None:
+    _, central = events(dropNamespaces=["scratch", "tests"])
+    first, *others = central["loki.process"].blocks
+    assert first.attributes["selector"] == '{namespace=~"scratch|tests"}'
+    assert first.attributes["action"] == "drop"
+    assert others == events()[0]["loki.process"].blocks
+    assert "namespaces" not in central["loki.source.kubernetes_events"].attributes
+    own, central = events(keepNamespaces=["shop"])
+    assert central["loki.source.kubernetes_events"].attributes["namespaces"] == ["shop"]
+    assert "namespaces" not in own["loki.source.kubernetes_events"].attributes
+    assert central["loki.process"] == own["loki.process"]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"centralLogs": CENTRAL | {"events": False}},
+        {"centralLogs": CENTRAL, "events": {"mode": "existing"}},
+        {"centralLogs": CENTRAL, "events": {"mode": "off"}},
+        {},
+    ],
+)
+def test_where_no_events_go_to_a_hub_there_is_nothing_of_it(more: dict[str, Any]) -> None:
+    assert not central_logs.sends_events(settings(**more))
+    assert peers.CENTRAL_EVENTS not in flows.apps(settings(**more))
+    assert not [one.name for one in program(**more).resources if "central-logs-events" in one.name]
 
 
 def test_passwords_are_in_secrets_and_the_hub_keeps_hashes() -> None:
     found = program(centralLogs=CENTRAL | {"caSecret": "hubCa"}, hub={"logSenders": SENDERS})
-    assert found.named("central-logs-credentials").inputs["stringData"] == {"password": "canary", "ca.crt": "PEM"}
-    holders = [resource.name for resource in found.resources if "canary" in str(resource.inputs)]
-    assert holders == ["central-logs-credentials"]
+    holders = {"central-logs-credentials": "monitoring-agents", "central-logs-events-credentials": "monitoring"}
+    assert {one.name for one in found.resources if "canary" in str(one.inputs)} == set(holders)
+    for holder, namespace in holders.items():
+        secret = found.named(holder).inputs
+        assert secret["stringData"] == {"password": "canary", "ca.crt": "PEM"}
+        assert (secret["metadata"]["name"], secret["metadata"]["namespace"]) == (central_logs.CREDENTIALS, namespace)
     files = found.named("loki-gateway-htpasswd").inputs["stringData"]
     users = [line.partition(":")[0] for line in files["senders"].splitlines()]
     assert users == ["observability", "edge", "default"]
@@ -131,7 +202,7 @@ def test_a_hub_alone_lets_others_in() -> None:
 
 def test_grafana_of_a_hub_sees_all_clusters() -> None:
     def urls(**more: Any) -> dict[str, str]:
-        return {one["uid"]: one["url"] for one in grafana_values.datasources(settings(**more))}
+        return {one["uid"]: one["url"] for one in grafana_data_sources.data_sources(settings(**more))}
 
     assert set(urls()) == {"loki", "alertmanager"}
     found = urls(hub={"enabled": True, "logSenders": SENDERS})
@@ -154,6 +225,10 @@ def test_rules_are_there_where_they_are_needed() -> None:
     [
         ({"url": "https://logs.example.com/loki/api/v1/push"}, "which is added by itself"),
         ({"url": "https://me:secret@logs.example.com"}, "carries credentials"),
+        (
+            {"url": "http://logs.example.com", "caSecret": "hubCa"},
+            "caSecret is set, but http://logs.example.com is not",
+        ),
         ({"keepNamespaces": ["a"], "dropNamespaces": ["b"]}, "keepNamespaces and dropNamespaces are both set"),
         ({"queue": {"minBackoff": "1m"}}, "maxBackoff 30s is below minBackoff 1m"),
         ({"queue": {"batchSize": "5Mi"}}, "batchSize 5Mi is not between 1Ki and 4Mi"),

@@ -12,7 +12,6 @@ import pytest
 import yaml
 
 import components
-from components.loki_gateway import htpasswd
 from tools.manifests import unset_secrets
 from tools.synth import ROOT, Program, Resource, placeholder, stack_config, synthesize
 
@@ -262,8 +261,3 @@ def test_exports(program_of: Callable[[str], Program]) -> None:
     assert set(outputs) == {"namespaces", "addresses", "grafanaSecret", "alerts", "dashboards"}
     assert set(outputs["addresses"]) == {"prometheus", "alertmanager", "loki", "blackbox", "grafana"}
     assert outputs["alerts"]["prometheus"] > 80
-
-
-def test_htpasswd_is_salted_sha1() -> None:
-    # {SSHA}: base64 of the digest of password and salt, followed by the salt.
-    assert htpasswd("user", "password", "salt") == "user:{SSHA}yI6cZwQadOA1e+/f+T+H3eCQQhRzYWx0\n"

@@ -9,7 +9,7 @@ import pytest
 
 from components.dashboards import FOLDERS, Dashboard, load, select, tuned
 from components.rule_files import RuleFile
-from components.running import running
+from components.running import ALWAYS, running
 from components.stack import select_dashboards
 from settings import SettingsError
 from settings.alerts import AlertSettings
@@ -103,7 +103,8 @@ def test_without_grafana_every_page_is_left_out() -> None:
 
 def test_pages_of_optional_software_are_known_by_their_names() -> None:
     """The name of a file and the name of a component meet: renaming one alone would ship the page everywhere."""
-    optional = {name for name in running(stack_settings("dev")) if name in {one.name for one in load_ours()}}
+    components = set(running(stack_settings("dev"))) - set(ALWAYS)
+    optional = components & {one.name for one in load_ours()}
     assert optional == {"argo-cd", "flux", "gpu", "mqtt", "postgresql"}
 
 

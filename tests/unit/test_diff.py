@@ -1,48 +1,18 @@
 """The change summary, on small sides."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from components import rule_files
-from tools.console import UserError
-from tools.diff import sides
-from tools.diff.alerts import marks, rule_changes
-from tools.diff.change import LOST_ALERT, LOST_VOLUME, UNPROVEN, Change, differing
+from tests.unit.diff_objects import alert, item, loki_file, rule_file, side
+from tools.diff.alerts import rule_changes
+from tools.diff.change import LOST_ALERT, LOST_VOLUME, Change, differing
 from tools.diff.compare import Cluster, compare, refused
 from tools.diff.dashboards import dashboard_changes
 from tools.diff.objects import fixed_fields, image_changes, object_changes, request_changes
-from tools.diff.proof import cases, moves_with, unproven
 from tools.diff.report import MARKER, ROWS, markdown, terminal, words
-from tools.synth import ROOT
-
-
-def item(kind: str, name: str = "a", **fields: Any) -> dict[str, Any]:
-    return {"kind": kind, "metadata": {"name": name, "namespace": "monitoring"}, **fields}
-
-
-def alert(name: str = "Hot", threshold: int = 80, **fields: Any) -> dict[str, Any]:
-    labels = {"severity": fields.pop("severity", "warning"), "team": "nodes"}
-    expr = f"cpu{{a='1'}}\n> {threshold}  # tune threshold percent\n"
-    return {"alert": name, "expr": expr, "for": "5m", "labels": labels, "annotations": {"summary": "x"}, **fields}
-
-
-def rule_file(*rules: dict[str, Any]) -> dict[str, Any]:
-    return item("PrometheusRule", spec={"groups": [{"name": "nodes", "rules": list(rules)}]})
-
-
-def loki_file(*rules: dict[str, Any]) -> dict[str, Any]:
-    found = item(
-        "ConfigMap", "loki", data={"a.yaml": yaml.safe_dump({"groups": [{"name": "g", "rules": list(rules)}]})}
-    )
-    found["metadata"]["labels"] = {"observability/rules": "loki"}
-    return found
 
 
 def routed(receiver: str, rule: dict[str, Any] | None = None) -> list[dict[str, Any]]:
@@ -52,10 +22,6 @@ def routed(receiver: str, rule: dict[str, Any] | None = None) -> list[dict[str, 
     }
     secret = item("Secret", stringData={"alertmanager.yaml": yaml.safe_dump(config)})
     return [secret, rule_file(rule or alert())]
-
-
-def side(*objects: dict[str, Any], **charts: Any) -> dict[str, Any]:
-    return {"dev": {"objects": list(objects), "charts": charts}}
 
 
 @pytest.mark.parametrize("file", [rule_file, loki_file])
@@ -223,129 +189,3 @@ def test_the_terminal_form(capsys: pytest.CaptureFixture[str]) -> None:
     assert "dev against main: alerts: 1 removed." in output
     assert "x against main: nothing changes." in output
     assert "[gone]" in output
-
-
-def test_an_unknown_base_is_one_message(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="git cannot read 'no-such-branch'"):
-        sides.extract("no-such-branch", tmp_path)
-
-
-def test_a_link_out_of_the_tree_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    repository, folder = tmp_path / "repository", tmp_path / "folder"
-    repository.mkdir()
-    folder.mkdir()
-    (repository / "file").write_text("text")
-    (repository / "inside").symlink_to("file")
-    (repository / "absolute").symlink_to("/etc/hostname")
-    (repository / "outside").symlink_to("../../etc/hostname")
-    who = ("-c", "user.name=test", "-c", "user.email=test@example.com")
-    for command in (("init", "--quiet"), ("add", "."), (*who, "commit", "--quiet", "--message", "links")):
-        subprocess.run(["git", *command], cwd=repository, check=True)
-    monkeypatch.setattr(sides, "ROOT", repository)
-    sides.extract("HEAD", folder)
-    assert sorted(path.name for path in folder.iterdir()) == ["file", "inside"]
-
-
-def test_a_base_that_this_program_cannot_render_is_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sides, "extract", lambda base, folder: (folder / "Pulumi.dev.yaml").write_text("config: {}"))
-    with pytest.raises(UserError, match=r"^v0 cannot be rendered by its own code.*ModuleNotFoundError") as caught:
-        sides.both("v0")
-    assert "\n" not in str(caught.value)
-
-
-def test_a_gate_of_another_name_is_refused_at_once() -> None:
-    command = [sys.executable, "-m", "tools.diff", "--fail-on", "lost-panel"]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env={**os.environ})
-    assert result.returncode == 2
-    assert "lost-alert" in result.stderr
-
-
-def test_a_tree_is_rendered_by_its_own_code(tmp_path: Path) -> None:
-    """A tree of another version: its alerts, its stack files, and a mistake in one of them."""
-    for name in ("components", "settings", "tools", "rules", "dashboards", "__main__.py"):
-        (tmp_path / name).symlink_to(ROOT / name)
-    text = (ROOT / "Pulumi.dev.yaml").read_text()
-    (tmp_path / "Pulumi.mine.yaml").write_text(text)
-    (tmp_path / "Pulumi.wrong.yaml").write_text(text.replace("distribution: local", "distribution: locale"))
-    environment = {**os.environ, "OBSERVABILITY_CHARTS": str(tmp_path / "none")}
-    file = tmp_path / "side.json"
-    command = [sys.executable, "-P", str(sides.COLLECT), str(tmp_path), str(file)]
-    subprocess.run(command, cwd=tmp_path, check=True, env=environment)
-    collected = json.loads(file.read_text())
-    assert "'locale'" in collected["wrong"]["error"]
-    assert len(collected["mine"]["objects"]) > 50
-    (mine, wrong) = compare(collected, collected)
-    assert (mine.changes, words(wrong)) == ((), "cannot be rendered")
-
-
-MOVES = [{"promql": {"around": {"used": ["threshold + 1", "threshold - 1"]}, "rule": {"threshold": 80}}}]
-STANDS = [{"promql": {"series": {"cpu": "cpu 99"}, "rule": {"threshold": 80}, "summary": "above the threshold"}}]
-SAME, OTHER = "its cases are the same at every threshold", "its expression changed and its cases did not"
-LINES = [{"logql": {"fires": {"a": "x"}}}]
-ABSENT = [{"logql": {"fires": {"a": "x"}, "absent": True}}]
-
-
-@pytest.mark.parametrize(
-    ("before", "now", "old", "new", "reasons"),
-    [
-        ([], [alert()], {}, {}, ["it has no case"]),
-        ([], [alert()], {}, {"Hot": STANDS}, []),
-        ([alert()], [alert()], {}, {}, []),
-        ([alert()], [alert(threshold=85)], {"Hot": MOVES}, {"Hot": MOVES}, []),
-        (
-            [alert()],
-            [alert(threshold=85)],
-            {"Hot": STANDS},
-            {"Hot": STANDS},
-            [SAME],
-        ),
-        ([alert()], [alert(threshold=85)], {"Hot": LINES}, {"Hot": LINES}, []),
-        (
-            [alert()],
-            [alert(threshold=85)],
-            {"Hot": ABSENT},
-            {"Hot": ABSENT},
-            [SAME],
-        ),
-        ([alert()], [{**alert(), "for": "9m"}], {"Hot": STANDS}, {"Hot": STANDS}, []),
-        (
-            [alert()],
-            [{**alert(), "expr": "up == 0"}],
-            {"Hot": MOVES},
-            {"Hot": MOVES},
-            [OTHER],
-        ),
-        ([alert()], [{**alert(), "expr": "up == 0"}], {"Hot": MOVES}, {"Hot": STANDS}, []),
-        ([alert()], [], {"Hot": MOVES}, {}, []),
-    ],
-)
-def test_changes_that_no_case_covers(
-    before: list[Any], now: list[Any], old: dict[str, Any], new: dict[str, Any], reasons: list[str]
-) -> None:
-    found = list(unproven([rule_file(*before)], [rule_file(*now)], old, new))
-    assert [change.detail for change in found] == reasons
-    assert all((change.what, change.gate, change.loud) == ("Hot", UNPROVEN, True) for change in found)
-
-
-def test_unproven_changes_stand_in_the_summary_and_can_be_refused() -> None:
-    sides_ = side(rule_file(alert())), side(rule_file(alert(threshold=85)))
-    for one in sides_:
-        one["dev"]["cases"] = {"Hot": STANDS}
-    (cluster,) = compare(*sides_)
-    assert "- **dev: alert Hot is unproven: its cases are the same at every threshold**" in markdown([cluster], "main")
-    assert refused([cluster], [UNPROVEN]) == ["dev: Hot changed (unproven)"]
-
-
-def test_most_cases_move_with_their_values() -> None:
-    """The other way round: a case that is no arithmetic over a value is named here, so that each is known."""
-    known = cases(ROOT)
-    files = [file for kind in ("prometheus", "loki") for file in rule_files.load(ROOT / "rules" / kind)]
-    rules = [rule for file in files for group in file.groups for rule in group["rules"] if rule.get("alert") in known]
-    fixed = {
-        (rule["alert"], name)
-        for rule in rules
-        for name in marks(rule["expr"])
-        if not any(moves_with(entry, name) for entry in known[rule["alert"]])
-    }
-    assert len(rules) > 100
-    assert fixed <= {("ExporterDown", "threshold"), ("PodEvicted", "threshold")}

@@ -9,8 +9,9 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from components import cloudflare_tunnel, exporter_pods
-from components.flows import App, Outside, flows
+from components.flows import flows
 from components.images import needed
+from components.peers import App, Outside
 from components.stack import select_rules
 from settings import Settings, SettingsError, parse
 from tests.unit.conftest import run

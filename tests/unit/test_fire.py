@@ -1,12 +1,15 @@
 """Faults on demand: every alert of the local stack has a cause, or a reason why not; and how a way is followed."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from tools.access import Access
 from tools.console import UserError
 from tools.fire import __main__ as fire
+from tools.fire import storage
 from tools.fire.cause import Cause, Ground
 from tools.fire.nodes import NODE_LABEL, _with
 from tools.fire.table import CAUSES, WHY_NOT
@@ -119,3 +122,43 @@ def test_cleaning_goes_on_after_a_failed_step(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(UserError, match="it does not stop"):
         fire.clean("A", ground(None, "fire-a"))
     assert done[-1][:3] == ("delete", "namespace", "fire-a")
+
+
+class Node:
+    """A running cluster that notes what is asked of it; its node is not called as that of other clusters."""
+
+    node = "any-control-plane"
+
+    def __init__(self) -> None:
+        self.applied: list[dict[str, Any]] = []
+        self.on_node: list[str] = []
+
+    def kubectl(self, *_arguments: str, stdin: str | None = None) -> str:
+        self.applied += [json.loads(stdin)] if stdin else []
+        return ""
+
+    def run_on_node(self, *command: str) -> str:
+        self.on_node.append(" ".join(command))
+        return ""
+
+
+def test_a_volume_lies_on_the_node_that_runs_containers_whatever_made_it() -> None:
+    running = Node()
+    ground = Ground(Access(running, {}, "", ""), "fire-a")  # type: ignore[arg-type]
+    storage.fill(ground)
+    [volume, claim] = running.applied
+    [term] = volume["spec"]["nodeAffinity"]["required"]["nodeSelectorTerms"]
+    assert term["matchExpressions"] == [{"key": "kubernetes.io/hostname", "operator": "In", "values": [running.node]}]
+    assert claim["spec"]["volumeName"] == volume["metadata"]["name"]
+    storage.remove_volume(ground)
+    assert [f"mount -t tmpfs -o size={storage.FULL_SIZE}" in command for command in running.on_node] == [True, False]
+    assert f"umount {storage.FULL}" in running.on_node[1]
+
+
+def test_an_evicted_pod_is_on_a_node_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cluster by kind has no fake nodes."""
+    running = Node()
+    monkeypatch.setattr(fire, "CAUSES", {"PodEvicted": CAUSES["PodEvicted"]})
+    fire.start("PodEvicted", Ground(Access(running, {}, "", ""), "fire-a"))  # type: ignore[arg-type]
+    found = {item["kind"]: item for item in running.applied}
+    assert found["Pod"]["spec"]["nodeName"] == found["Node"]["metadata"]["name"] == "fire-a"

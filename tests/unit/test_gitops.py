@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from components import argo_cd, chart_values, flux, flux_state
-from components.receivers import OPSGENIE
+from components.receiver_kinds import OPSGENIE
 from settings import Settings, SettingsError, parse
 from tests.rules.stacks import RULES
 from tools.synth import ROOT, Program, stack_config, synthesize

@@ -8,7 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from components.dashboards import FOLDERS, load
-from components.grafana_values import DASHBOARDS, FROM_LINE, HOME, OIDC_SECRET, configuration, derived_fields, grafana
+from components.grafana_data_sources import FROM_LINE, derived_fields
+from components.grafana_values import DASHBOARDS, HOME, OIDC_SECRET, configuration, grafana
 from settings import Settings, SettingsError, parse
 from tools.synth import ROOT, stack_config, synthesize
 

@@ -48,6 +48,12 @@ def test_a_token_instead() -> None:
     assert "basicAuth" not in spec
 
 
+def test_the_authority_of_the_hub_is_in_the_secret_too() -> None:
+    [spec] = remote(**LOGIN, caSecret="hubCa")
+    assert spec["tlsConfig"] == {"ca": {"secret": {"name": remote_write.SECRET, "key": "hubCa"}}}
+    assert "tlsConfig" not in remote()[0]
+
+
 def test_queue_and_filter() -> None:
     [spec] = remote(keep="node_.*", timeout="10s", queue={"maxShards": 5, "maxBackoff": "1m"})
     assert spec["writeRelabelConfigs"] == [
@@ -63,6 +69,7 @@ def test_queue_and_filter() -> None:
     ("more", "message"),
     [
         ({"username": "edge"}, "only one of username and passwordSecret is set"),
+        ({"url": "http://hub", "caSecret": "c"}, "caSecret is set, but http://hub is not encrypted; write https://"),
         ({**LOGIN, "tokenSecret": "t"}, "tokenSecret and username are both set"),
         ({"queue": {"minBackoff": "1m"}}, "maxBackoff 30s is below minBackoff 1m"),
         ({"queue": {"capacity": 100}}, "capacity is below maxSamplesPerSend"),

@@ -1,64 +1,27 @@
 """Where no node in namespaces can be: kind makes the local cluster where Docker is, else there are fake nodes only."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
+from tests.unit import kind_programs
 from tools import cluster
-from tools.access import attach
-from tools.cluster import kind, local, namespaces, parts, processes
+from tools.access import Access, attach
+from tools.cluster import kind, local, parts, processes
 from tools.cluster.images import Brought
 from tools.cluster.state import Mode, State
 from tools.console import UserError
 from tools.inbox import local as inbox
 from tools.rules import stack_settings
 
-KIND = """\
-#!/bin/sh
-# Remembers its clusters as files of the folder CLUSTERS, and every call in the file CALLS.
-echo "kind $*" >> "$CALLS"
-for argument; do
-  case "$argument" in
-    --name=*) name="${argument#--name=}" ;;
-    --kubeconfig=*) config="${argument#--kubeconfig=}" ;;
-  esac
-done
-case "$1 $2" in
-  "create cluster") test -z "$BROKEN" || { echo "ERROR: $BROKEN" >&2; exit 1; }
-                    touch "$CLUSTERS/$name"; echo "apiVersion: v1" > "$config" ;;
-  "get clusters") ls "$CLUSTERS" ;;
-  "delete cluster") rm -f "$CLUSTERS/$name" ;;
-esac
-"""
-KUBECTL = f"""\
-#!{sys.executable}
-# A kubectl whose API server is ready, and whose port-forward listens until it is killed.
-import socket, sys, time
-if "port-forward" in sys.argv:
-    listener = socket.create_server(("127.0.0.1", int(sys.argv[-1].partition(":")[0])))
-    print(sys.argv[1:], flush=True)
-    time.sleep(600)
-print("ok", end="")
-"""
-
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine whose user is not root, with kind, and with a docker that answers."""
-    programs = tmp_path / "programs"
-    programs.mkdir()
-    (tmp_path / "clusters").mkdir()
-    for name, text in {"kind": KIND, "docker": "#!/bin/sh\nexit 0\n", "kubectl": KUBECTL}.items():
-        (programs / name).write_text(text)
-        (programs / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}/usr/bin{os.pathsep}/bin")
-    monkeypatch.setenv("CLUSTERS", str(tmp_path / "clusters"))
-    monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
-    monkeypatch.setattr(namespaces, "why_not", lambda: "you are not root")
-    monkeypatch.setattr("tools.binaries.find", lambda name: programs / name)
+    kind_programs.install(tmp_path, monkeypatch)
     return tmp_path
 
 
@@ -73,7 +36,7 @@ def test_kind_makes_the_cluster_and_stop_deletes_it(machine: Path, capsys: pytes
     assert "you are not root. kind makes the local cluster, in Docker" in capsys.readouterr().err
     name = kind.name(folder)
     assert calls(machine) == [
-        f"kind create cluster --name={name} --kubeconfig={running.kubeconfig} --wait={kind.READY_SECONDS}s"
+        f"kind create cluster --name={name} --kubeconfig={running.kubeconfig} --wait={kind.READY_SECONDS}s --config=-"
     ]
     assert running.node == f"{name}-control-plane"
     again = cluster.start(folder)
@@ -99,6 +62,25 @@ def test_a_cluster_that_was_deleted_by_hand_is_made_again(machine: Path, capsys:
     assert [call.split()[1] for call in calls(machine)].count("create") == 2
 
 
+def test_one_that_docker_has_just_started_is_waited_for(machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = machine / "local"
+    cluster.start(folder)
+    (machine / "silent").touch()
+    cluster.start(folder)
+    assert "already runs" in capsys.readouterr().err
+    assert [call.split()[1] for call in calls(machine)].count("create") == 1
+
+
+def test_one_that_was_not_made_to_its_end_is_made_again(machine: Path) -> None:
+    """kind refuses to go on with it, even where its API server answers."""
+    folder = machine / "local"
+    state = cluster.start(folder).state
+    state.ready = False
+    state.save()
+    assert cluster.start(folder).state.ready
+    assert [call.split()[1] for call in calls(machine)] == ["create", "delete", "create"]
+
+
 def test_a_port_leads_to_a_service_and_is_opened_again(machine: Path) -> None:
     folder = machine / "local"
     running = cluster.start(folder)
@@ -117,18 +99,98 @@ def test_a_port_leads_to_a_service_and_is_opened_again(machine: Path) -> None:
     assert not again.alive
 
 
-def test_what_kind_says_is_told(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BROKEN", "no space left")
-    with pytest.raises(UserError, match="kind create cluster failed: ERROR: no space left"):
+def test_a_port_whose_pod_has_gone_is_opened_again_when_the_stack_is_asked(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The forward of kubectl runs on after its pod, and ends at the first call."""
+    folder = machine / "local"
+    running = cluster.start(folder)
+    [port] = parts.free_ports("real").values()
+    try:
+        running.forward(port, "monitoring/loki-gateway", 8080)
+        stale = running.state.parts[f"forward-{port}"]
+        urls = {"loki": f"http://127.0.0.1:{port}"}
+        monkeypatch.setattr("tools.access.access", lambda found, _: Access(found, urls, "", ""))
+        (machine / "gone").touch()
+        opened = attach(folder, stack_settings("dev"))
+        again = opened.running.state.parts[f"forward-{port}"]
+        assert (stale.alive, again.alive) == (False, True)
+    finally:
+        cluster.stop(folder)
+
+
+def test_a_pod_that_is_not_there_yet_is_waited_for(machine: Path) -> None:
+    folder = machine / "local"
+    running = cluster.start(folder)
+    [port] = parts.free_ports("real").values()
+    (machine / "silent").touch()
+    try:
+        running.forward(port, "monitoring/loki-gateway", 8080)
+        assert running.state.parts[f"forward-{port}"].alive
+        assert not (machine / "silent").exists()
+    finally:
+        cluster.stop(folder)
+
+
+def test_its_kubelet_starts_on_a_machine_with_cgroup_v1(machine: Path) -> None:
+    """One of Kubernetes 1.35 and later does not, unless it is told to."""
+    cluster.start(machine / "local")
+    config = yaml.safe_load((machine / "config.yaml").read_text())
+    assert config["apiVersion"] == "kind.x-k8s.io/v1alpha4"
+    [patch] = config["kubeadmConfigPatches"]
+    assert yaml.safe_load(patch) == {"kind": "KubeletConfiguration", "failCgroupV1": False}
+
+
+KUBEADM_FAILS = """\
+ERROR: failed to create cluster: failed to init node with kubeadm: command "docker exec" failed with error: 1
+
+Command Output: I1121 10:23:56.051014     118 initconfiguration.go:262] loading configuration
+[certs] Generating "ca" certificate and key
+error: error execution phase wait-control-plane: the kubelet is not healthy
+k8s.io/kubernetes/cmd/kubeadm/app/cmd/phases/workflow.(*Runner).Run.func1
+runtime.goexit
+\truntime/proc.go:290"""
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("ERROR: no space left", "ERROR: no space left"),
+        ("no such command", "no such command"),
+        (
+            KUBEADM_FAILS,
+            f"{KUBEADM_FAILS.splitlines()[0]}\nerror: error execution phase wait-control-plane: "
+            "the kubelet is not healthy",
+        ),
+    ],
+)
+def test_what_kind_says_is_told(machine: Path, monkeypatch: pytest.MonkeyPatch, said: str, told: str) -> None:
+    """The lines that name the error, without what kubeadm says beside it; all of it is in a file."""
+    monkeypatch.setenv("BROKEN", said)
+    log = machine / "local" / "logs" / "kind.log"
+    with pytest.raises(UserError) as raised:
         cluster.start(machine / "local")
+    assert str(raised.value) == f"kind create cluster failed: {told}\nAll that it said: {log}"
+    assert log.read_text() == f"{said}\n"
+
+
+def test_a_command_runs_on_its_node(machine: Path) -> None:
+    running = cluster.start(machine / "local")
+    (machine / "programs" / "docker").write_text('#!/bin/sh\necho "$@"; test "$4" != false || exit 1\n')
+    assert running.run_on_node("ls", "/") == f"exec {running.node} ls /\n"
+    with pytest.raises(UserError, match="ls in the node of kind failed"):
+        running.run_on_node("ls", "false")
 
 
 def test_a_node_image_that_cannot_be_pulled_comes_with_what_to_do(
     machine: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The words are those of kind 0.33."""
-    monkeypatch.setenv("BROKEN", 'failed to create cluster: failed to pull image "kindest/node:v1.37.0"')
-    with pytest.raises(UserError, match=r'(?s)failed to pull image "kindest/node.*registry-mirrors.*--fake-nodes'):
+    said = 'ERROR: failed to create cluster: failed to pull image "kindest/node:v1.37.0"'
+    monkeypatch.setenv("BROKEN", f"{said}\n\nCommand Output: Error response from daemon: no such host")
+    with pytest.raises(
+        UserError, match=r'(?s)failed to pull image "kindest/node.*daemon: no such host.*registry-mirrors.*--fake-nodes'
+    ):
         cluster.start(machine / "local")
 
 

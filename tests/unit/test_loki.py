@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-from components import loki_config, loki_distributed, loki_gateway
-from components.flows import LOKI, MINIO, flows
+from components import loki_config, loki_distributed, loki_gateway_config
+from components.flows import flows
+from components.peers import LOKI, MINIO
 from settings import Settings, SettingsError, parse
 from tools.manifests import unset_secrets
 from tools.synth import ROOT, Program, stack_config, synthesize
@@ -66,10 +67,10 @@ def test_parts_find_each_other() -> None:
 
 
 def test_the_gateway_knows_the_parts() -> None:
-    apart = loki_gateway.nginx_config(settings(mode="distributed", storage=S3))
+    apart = loki_gateway_config.nginx_config(settings(mode="distributed", storage=S3))
     for part in ("distributor", "query-frontend", "ruler"):
         assert f"proxy_pass http://loki-{part}.monitoring.svc.cluster.local:3100;" in apart
-    assert loki_gateway.nginx_config(settings()).count("http://loki.monitoring.svc.cluster.local:3100") == 4
+    assert loki_gateway_config.nginx_config(settings()).count("http://loki.monitoring.svc.cluster.local:3100") == 4
 
 
 def test_a_distributed_loki_is_the_chart_with_our_configuration() -> None:
@@ -105,3 +106,8 @@ def test_a_minio_of_the_stack() -> None:
     assert secret.secret
     names = [item.inputs["metadata"]["name"] for item in made.of_type("StatefulSet")]
     assert {"minio", "loki"} <= set(names)
+
+
+def test_htpasswd_is_salted_sha1() -> None:
+    # {SSHA}: base64 of the digest of password and salt, followed by the salt.
+    assert loki_gateway_config.htpasswd("user", "password", "salt") == "user:{SSHA}yI6cZwQadOA1e+/f+T+H3eCQQhRzYWx0\n"

@@ -7,10 +7,11 @@ import sys
 import pytest
 import yaml
 
+from components import central_logs
 from settings import parse
 from settings.base import amount
-from tools.sizing import loki, prometheus, series
-from tools.synth import ROOT
+from tools.sizing import HUB, agents, loki, prometheus, series
+from tools.synth import ROOT, synthesize
 
 PAGE = (ROOT / "docs" / "sizing.md").read_text()
 
@@ -45,6 +46,45 @@ def test_the_tables_of_the_page_are_what_the_calculator_says() -> None:
         found = loki(float(rate), 7)
         assert [found.get("replicas", 1), found["volumeSize"]] == [int(replicas), volume]
         assert [found["resources"][key] for key in ("cpu", "memory", "memoryLimit")] == resources_of
+
+
+def test_the_agents_of_the_page_are_what_the_calculator_says() -> None:
+    for name, (cpu, memory) in agents(to_hub=True).items():
+        assert re.search(rf"^\| {name}[^|]* \| {cpu}m, {memory}Mi\b", PAGE, re.MULTILINE), name
+    cpu, memory = agents(to_hub=True)[central_logs.APP]
+    all_nodes = f"100 nodes, {cpu / 10:.1f} cores and {memory * 100 / 1024:.1f} GiB"
+    assert f"{cpu}m and {memory}Mi more on every node: {all_nodes}" in " ".join(PAGE.split())
+
+
+def test_a_spoke_has_one_log_agent_more_on_every_node() -> None:
+    """Those of the DaemonSets that the program makes, and node-exporter, which comes with the chart."""
+    config = {"cluster": {"name": "a", "distribution": "kubeadm"}, "alertmanager": {"heartbeat": "none"}}
+    for to_hub in (False, True):
+        sections = config | ({"centralLogs": HUB} if to_hub else {})
+        secrets = {HUB["passwordSecret"]: "x"} if to_hub else {}
+        program = synthesize("a", {f"observability:{key}": value for key, value in sections.items()}, secrets=secrets)
+        made = {
+            one.inputs["metadata"]["name"]: sum(
+                round(amount(container["resources"]["requests"]["cpu"]) * 1000)
+                for container in one.inputs["spec"]["template"]["spec"]["containers"]
+            )
+            for one in program.resources
+            if one.type.endswith(":DaemonSet")
+        }
+        counted = {name: cpu for name, (cpu, _) in agents(to_hub).items()}
+        assert counted.pop("node-exporter")
+        assert counted == made
+        assert (central_logs.APP in counted) is to_hub
+
+
+def test_what_the_agents_request_is_said() -> None:
+    command = [sys.executable, "-m", "tools.sizing", "--nodes", "40", "--pods", "1000", "--logs", "1"]
+    said = [
+        subprocess.run([*command, *more], cwd=ROOT, capture_output=True, text=True, check=True).stderr
+        for more in ([], ["--central-logs"])
+    ]
+    assert "promtail, node-exporter request 120m and 160Mi: 4.8 cores and 6.2 GiB of the cluster" in said[0]
+    assert "promtail, central-logs, node-exporter request 170m and 288Mi: 6.8 cores and 11.2 GiB" in said[1]
 
 
 def test_more_of_anything_is_never_less() -> None:

@@ -13,8 +13,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from components import probe_teams
 from components.stack import select_dashboards, select_rules
 from settings import Settings, parse
+from tools.cluster.fake_nodes import MANAGED
 from tools.console import UserError
 from tools.reach import Part, Parts, Reach, reach
 from tools.verify import delivery, logs, nodes, rules
@@ -55,6 +57,11 @@ def loaded(selection: Any) -> list[dict[str, Any]]:
     ]
 
 
+def reconciled(status: str, generation: int = 3, **more: str) -> dict[str, Any]:
+    condition = {"type": "Reconciled", "status": status, "observedGeneration": 3, **more}
+    return {"metadata": {"name": "p", "generation": generation}, "status": {"conditions": [condition]}}
+
+
 @dataclass
 class Cluster:
     """Everything that the checks look at; a test breaks one thing of it."""
@@ -66,6 +73,7 @@ class Cluster:
     loki: list[dict[str, Any]]
     targets: list[dict[str, str]]
     boards: list[dict[str, Any]]
+    operated: list[dict[str, Any]] = field(default_factory=lambda: [reconciled("True")])
     receivers: dict[str, str] = field(
         default_factory=lambda: {"Watchdog": "heartbeat", "LogsWatchdog": "heartbeat-logs"}
     )
@@ -135,6 +143,7 @@ class FakeReach(Reach):
             case "services":
                 return {"items": [{}]}
         items = {"nodes": cluster.nodes, "prometheusrules": cluster.rule_objects, "configmaps": cluster.boards}
+        items |= {"prometheuses": cluster.operated, "alertmanagers": []}
         return {"items": items[arguments[0]]}
 
     @contextmanager
@@ -182,6 +191,7 @@ def test_all_is_well(capsys: pytest.CaptureFixture[str]) -> None:
     assert list(found) == [
         "pods",
         "log agent on every node",
+        "operator",
         "a line reaches Loki",
         "rules, Prometheus",
         "rules, Loki",
@@ -191,7 +201,7 @@ def test_all_is_well(capsys: pytest.CaptureFixture[str]) -> None:
     ]
     assert "2 of 2 nodes" in found["log agent on every node"].seen
     show("edge", list(found.values()))
-    assert "8 checks, all well." in capsys.readouterr().out
+    assert "9 checks, all well." in capsys.readouterr().out
 
 
 def older(cluster: Cluster) -> None:
@@ -207,6 +217,22 @@ BROKEN: dict[str, tuple[Callable[[Cluster], Any], str, str]] = {
     "a pod": (lambda c: c.pods.append(pod("grafana-1", ready="False")), "pods", "not monitoring/grafana-1"),
     "no pod": (lambda c: c.pods.clear(), "pods", "there is no pod at all"),
     "an agent": (lambda c: c.pods.pop(0), "log agent on every node", "1 of 2 nodes; not on n1"),
+    "a certificate that is none": (
+        set_("operated", [reconciled("False", message="remoteWrite[0]: failed to decode PEM block")]),
+        "operator",
+        "prometheuses/p: remoteWrite[0]: failed to decode PEM block",
+    ),
+    "an operator that stands still": (
+        set_("operated", [reconciled("True", 4)]),
+        "operator",
+        "not seen its last change",
+    ),
+    "an operator that never ran": (
+        set_("operated", [{"metadata": {"name": "p"}}]),
+        "operator",
+        "prometheuses/p: the operator has not seen it",
+    ),
+    "nothing for the operator": (set_("operated", []), "operator", "no object of prometheuses or alertmanagers"),
     "no line": (set_("line_after", 0), "a line reaches Loki", "not found within"),
     "a group": (lambda c: c.prometheus.pop(0), "rules, Prometheus", "is not loaded"),
     "a rule": (lambda c: c.prometheus[0]["rules"].pop(0), "rules, Prometheus", "lacks"),
@@ -254,6 +280,38 @@ def test_one_broken_thing_is_named(fault: str) -> None:
     others = {name for name, result in found.items() if not result.well} - {check}
     # Without pods there is no agent either.
     assert others <= ({"log agent on every node"} if fault == "no pod" else set())
+
+
+def test_what_needs_containers_does_not_apply_to_fake_nodes(capsys: pytest.CaptureFixture[str]) -> None:
+    cluster = healthy()
+    cluster.line_after, cluster.targets = 0, []
+    one, *others = cluster.nodes
+    one["metadata"]["annotations"] = {MANAGED: "fake"}
+    assert not results(cluster)["targets"].well, "one fake node among others changes nothing"
+    for other in others:
+        other["metadata"]["annotations"] = {MANAGED: "fake"}
+    found = results(cluster)
+    assert {name for name, result in found.items() if not result.applies} == {"a line reaches Loki", "targets"}
+    assert all(result.well for result in found.values())
+    show("edge", list(found.values()))
+    said = capsys.readouterr().out
+    assert "7 checks, all well; 2 not applicable." in said
+    assert "not applicable" in said.partition("targets")[2].partition("\n")[0]
+
+
+def test_teams_of_probe_targets_are_no_difference() -> None:
+    """Where the stack file names a team, rules of probes ship with another label than their file has."""
+    targets = [{"service": "shop", "address": "https://shop.example.com", "team": "shop"}]
+    blackbox = {"probes": {"shop": {"module": "http_2xx", "targets": targets}}}
+    alertmanager = SETTINGS.alertmanager.model_dump(by_alias=True)
+    sections = {"cluster": {"name": "edge", "distribution": "k3s"}, "alertmanager": alertmanager}
+    chosen = parse({**sections, "blackbox": blackbox}, "x", check_secrets=False)
+    cluster = healthy()
+    shipped = probe_teams.by_target(select_rules(chosen)[0], chosen)
+    cluster.rule_objects = [
+        {"metadata": {"name": file.name}, "spec": {"groups": file.groups}} for file in shipped.files
+    ]
+    assert results(cluster, chosen)["rules, Prometheus"].well
 
 
 def test_a_slow_line_is_not_well(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,8 +27,8 @@ class Volume:
         return [*self.within, "tar", "-cf", "-", "-C", self.folder, "."]
 
     def emptying(self) -> list[str]:
-        """Command that removes whatever is in the folder."""
-        return [*self.within, "find", self.folder, "-mindepth", "1", "-delete"]
+        """Command that removes whatever is in the folder. Not every busybox has a `find` that deletes."""
+        return [*self.within, "sh", "-c", 'rm -rf "$1"/* "$1"/.[!.]* "$1"/..?*', "sh", self.folder]
 
     def writing(self) -> list[str]:
         """Command that fills the folder from its standard input."""

@@ -1,5 +1,6 @@
 """The local cluster: a real control plane on this machine, with a real node where the machine can have one."""
 
+from tools.cluster.ended import naming_ended
 from tools.cluster.local import Cluster, fake, start, status, stop
 
-__all__ = ["Cluster", "fake", "start", "status", "stop"]
+__all__ = ["Cluster", "fake", "naming_ended", "start", "status", "stop"]

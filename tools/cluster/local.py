@@ -52,6 +52,18 @@ class Cluster:
         """
         forwards.lead(self.state, listen, host, port)
 
+    def reopen_forwards(self) -> None:
+        """Open those forwarded ports again that ended. Raises `UserError` where that fails."""
+        forwards.reopen(self.state)
+
+    def run_on_node(self, *command: str) -> str:
+        """Run a command where the files and mounts of the node that runs containers are, and return its output.
+
+        Raises `UserError` with its error text.
+        """
+        run_inside = kind.run_inside if self.mode == "kind" else namespaces.run_inside
+        return run_inside(self.state, list(command))
+
     def ensure_images(self, references: Iterable[str]) -> images.Brought:
         """Bring images onto the real node, pulled or assembled; kind's node pulls by itself.
 
@@ -138,11 +150,22 @@ def _running(folder: Path, fake_nodes_only: bool) -> State | None:
         say("An earlier start did not get far, or the machine was started again since: starting anew.")
         _remove(state)
         return None
-    if state.mode == "kind" and not (kind.exists(state) and answers(parts.plane(state).kubeconfig("admin"))):
+    if state.mode == "kind" and not (state.ready and kind.exists(state) and _comes_up(state)):
         say("The cluster of kind is gone or does not answer: starting anew.")
         _remove(state)
         return None
     return state
+
+
+def _comes_up(state: State) -> bool:
+    """Whether the API server answers within its time: Docker starts kind's node again, and it needs a while."""
+    admin = parts.plane(state).kubeconfig("admin")
+    try:
+        with progress("waiting for an answer of the cluster of kind"):
+            processes.wait_for("answer of the API server", lambda: answers(admin), API_SECONDS, [])
+    except UserError:
+        return False
+    return True
 
 
 def _start_new(folder: Path, mode: Mode) -> State:
@@ -199,8 +222,6 @@ def _start_parts(state: State) -> None:
 def _start_kind(state: State) -> None:
     if not state.ready:
         kind.create(state)
-    for listen, (host, port) in list(state.forwards.items()):
-        forwards.lead(state, int(listen), host, port)
     state.ready = True
     state.save()
 

@@ -89,9 +89,12 @@ def agent(
     return chosen(folder, settings, target, source, node, retries)
 
 
-def event_exporter(folder: Path, settings: Settings, target: str, kubeconfig: Path) -> Agent:
-    """The event exporter, watching the API server of the kubeconfig."""
-    blocks = [_sent_to(block, folder, settings, target, None) for block in event_exporter_config.blocks(settings)]
+def event_exporter(
+    folder: Path, settings: Settings, target: str, kubeconfig: Path, configured: list[Block] | None = None
+) -> Agent:
+    """The event exporter, watching the API server of the kubeconfig; `configured`: another one's configuration."""
+    blocks = configured or event_exporter_config.blocks(settings)
+    blocks = [_sent_to(block, folder, settings, target, None) for block in blocks]
     client = Block("client", attributes={"kubeconfig_file": str(kubeconfig)})
     watching = [
         replace(block, blocks=[client]) if block.name == "loki.source.kubernetes_events" else block for block in blocks

@@ -8,7 +8,6 @@ from tools.access import Access
 
 Object = dict[str, Any]
 BUSYBOX = "docker.io/library/busybox:1.36.1"
-SECOND = 1
 
 
 @dataclass(frozen=True)
@@ -73,6 +72,6 @@ def shell(script: str, **container: Any) -> Object:
     return pod_spec("sh", "-c", script, **container)
 
 
-NEVER_READY: Object = {"exec": {"command": ["false"]}, "periodSeconds": SECOND}
+NEVER_READY: Object = {"exec": {"command": ["false"]}, "periodSeconds": 1}
 """A probe that always fails."""
 SLEEPS = ("sleep", "infinity")

@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-from tools.cluster import namespaces, node
 from tools.fire.cause import SLEEPS, Cause, Ground, Object, pod, pod_spec, shell
 from tools.fire.workloads import UNMOUNTABLE
 
@@ -26,7 +25,7 @@ def uses_claim(*command: str) -> Object:
 
 def add_volume(ground: Ground, path: str, policy: str = "Retain") -> None:
     """A volume for the claim of this ground, at a path of the real node."""
-    term = {"key": "kubernetes.io/hostname", "operator": "In", "values": [node.NAME]}
+    term = {"key": "kubernetes.io/hostname", "operator": "In", "values": [ground.access.running.node]}
     volume = {
         "apiVersion": "v1",
         "kind": "PersistentVolume",
@@ -53,14 +52,13 @@ def remove_volume(ground: Ground) -> None:
     ground.kubectl("delete", "pod", "fault", place, "--ignore-not-found", "--wait=true")
     ground.kubectl("delete", "persistentvolumeclaim", "fault", place, "--ignore-not-found")
     ground.kubectl("delete", "persistentvolume", ground.namespace, "--ignore-not-found")
-    state = ground.access.running.state
-    namespaces.run_inside(state, ["sh", "-c", f"umount {FULL} 2>/dev/null; rmdir {FULL} 2>/dev/null; true"])
+    ground.access.running.run_on_node("sh", "-c", f"umount {FULL} 2>/dev/null; rmdir {FULL} 2>/dev/null; true")
 
 
 def fill(ground: Ground) -> None:
     """Mount a small file system and let a pod fill it."""
     script = f"mkdir -p {FULL} && mount -t tmpfs -o size={FULL_SIZE},mode=1777 tmpfs {FULL}"
-    namespaces.run_inside(ground.access.running.state, ["sh", "-ec", script])
+    ground.access.running.run_on_node("sh", "-ec", script)
     add_volume(ground, FULL)
 
 

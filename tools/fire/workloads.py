@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from tools.fire.cause import NEVER_READY, SLEEPS, Cause, Ground, Object, controller, pod, pod_spec, shell
+from tools.fire.nodes import add_node, remove_node, renew
 
 CRASHING = shell("echo about to end; exit 1")
 UNREADY = pod_spec(*SLEEPS, readinessProbe=NEVER_READY)
@@ -13,11 +14,11 @@ UNMOUNTABLE: Object = {
     "volumes": [{"name": "missing", "configMap": {"name": "missing"}}],
 }
 MISSING_KEY = {"name": "MISSING", "valueFrom": {"configMapKeyRef": {"name": "missing", "key": "missing"}}}
-UPDATED = "registry.invalid/nobody/has:this"
+NOBODY_HAS = "registry.invalid/nobody/has:this"
 
 
 def quota(**hard: str) -> Object:
-    """A resource quota; names of resources have dots where the arguments have underscores."""
+    """A resource quota; names of resources have a slash where the arguments have an underscore."""
     limits = {name.replace("_", "/"): amount for name, amount in hard.items()}
     return {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "fault"}, "spec": {"hard": limits}}
 
@@ -32,19 +33,23 @@ def update_stateful_set(ground: Ground) -> None:
     """Wait until the first revision is Ready, then ask for an image that nobody has."""
     place = f"--namespace={ground.namespace}"
     ground.kubectl("rollout", "status", "statefulset/fault", place, "--timeout=120s")
-    ground.kubectl("set", "image", "statefulset/fault", f"fault={UPDATED}", place)
+    ground.kubectl("set", "image", "statefulset/fault", f"fault={NOBODY_HAS}", place)
+
+
+def evict_from_own_node(ground: Ground) -> None:
+    """Evict the pod from a node of its own, which has no kubelet: not every cluster has fake nodes."""
+    add_node(ground, {})
+    evict(ground)
 
 
 def evict(ground: Ground) -> None:
-    """Write into the pod's status what a kubelet writes when it evicts; the node is a fake one."""
+    """Write into the pod's status what a kubelet writes when it evicts."""
     status = {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."}
-    place = f"--namespace={ground.namespace}"
-    ground.kubectl("wait", "pod/fault", "--for=condition=Ready", place, "--timeout=60s")
     ground.kubectl(
         "patch",
         "pod",
         "fault",
-        place,
+        f"--namespace={ground.namespace}",
         "--subresource=status",
         "--type=merge",
         f"--patch={json.dumps({'status': status})}",
@@ -57,14 +62,12 @@ BUDGET: Object = {
     "metadata": {"name": "fault"},
     "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "fault"}}},
 }
-ON_FAKE_NODE: Object = {**pod_spec(*SLEEPS), "nodeName": "fake-plain", "tolerations": [{"operator": "Exists"}]}
+ON_OWN_NODE: Object = {**pod_spec(*SLEEPS), "nodeName": "{namespace}", "tolerations": [{"operator": "Exists"}]}
 TIGHT = {"limits": {"memory": "24Mi"}}
 
 CAUSES: dict[str, Cause] = {
     "PodCrashLooping": Cause("a container that ends at once", [pod(CRASHING)]),
-    "PodImagePullFailing": Cause(
-        "an image that no registry has", [pod(pod_spec(image="registry.invalid/nobody/has:this"))]
-    ),
+    "PodImagePullFailing": Cause("an image that no registry has", [pod(pod_spec(image=NOBODY_HAS))]),
     "ContainerConfigError": Cause("a variable from a missing ConfigMap", [pod(pod_spec(*SLEEPS, env=[MISSING_KEY]))]),
     "ContainerStuckCreating": Cause("a volume of a missing ConfigMap", [pod(UNMOUNTABLE)]),
     "PodPending": Cause("a pod that no node may run", [pod(NOWHERE)]),
@@ -73,7 +76,13 @@ CAUSES: dict[str, Cause] = {
         "a container that takes more memory than its limit",
         [pod(shell("sleep 20; dd if=/dev/zero of=/dev/null bs=200M count=1", resources=TIGHT))],
     ),
-    "PodEvicted": Cause("a pod of a fake node whose status says Evicted", [pod(ON_FAKE_NODE)], start=evict),
+    "PodEvicted": Cause(
+        "a pod whose status says Evicted, on a node of its own",
+        [pod(ON_OWN_NODE)],
+        start=evict_from_own_node,
+        keep=renew,
+        stop=remove_node,
+    ),
     "DeploymentRolloutStuck": Cause(
         "a rollout that is never ready, with a deadline of ten seconds",
         [controller("Deployment", UNREADY, progressDeadlineSeconds=10)],

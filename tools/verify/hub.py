@@ -14,7 +14,8 @@ from tools.verify.rules import differences, failing, groups_of, loaded
 
 LATE_SECONDS = 120
 """Of samples on their way: two scrapes, a batch and a try again."""
-WRITTEN = "time() - max by (remote_name) (prometheus_remote_storage_queue_highest_sent_timestamp_seconds)"
+WRITTEN = "time() - (min by (remote_name) (prometheus_remote_storage_queue_highest_sent_timestamp_seconds) > 0)"
+"""Of the replica that is behind most. Without any sample sent the time is 0."""
 RECEIVED = "sum by (tenant) (increase(loki_distributor_lines_received_total[10m])) > 0"
 SENT = f"""
 sum by (host) (

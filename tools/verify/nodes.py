@@ -6,10 +6,17 @@ from typing import Any
 from components import log_agent
 from components.pods import selector
 from settings import Settings
+from tools.cluster.fake_nodes import MANAGED
 from tools.reach import Reach
 from tools.verify.result import Result, some
 
 REPELS = ("NoSchedule", "NoExecute")
+
+
+def all_fake(cluster: Reach) -> bool:
+    """Whether kwok plays every node of the cluster: their pods are ready, and no container runs."""
+    found = cluster.get("nodes")["items"]
+    return bool(found) and all(MANAGED in node["metadata"].get("annotations", {}) for node in found)
 
 
 def agents(cluster: Reach, settings: Settings, app: str) -> Result:

@@ -11,12 +11,16 @@ POLL_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Result:
-    """What a check found. `todo` says what to look at where it is not well."""
+    """What a check found. `todo` says what to look at where it is not well.
+
+    `applies` is false for a check that means nothing on this cluster: it is well, and `seen` says why.
+    """
 
     check: str
     well: bool
     seen: str
     todo: str = ""
+    applies: bool = True
 
 
 def until_well(check: Callable[[], Result], name: str, seconds: float) -> Result:

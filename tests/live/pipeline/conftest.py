@@ -13,6 +13,7 @@ from tools import cluster
 from tools.cluster import Cluster
 from tools.faults import daemons
 from tools.faults.__main__ import AGENTS
+from tools.faults.agents import Source, agent
 from tools.faults.daemons import Daemon
 from tools.rules import stack_settings
 
@@ -65,6 +66,16 @@ class Node:
             since="24h",
         )
         return [(item["stream"], [line for _, line in item["values"]]) for item in answer["data"]["result"]]
+
+    def ship(self, source: Source, wanted: int, **log_agent: Any) -> None:
+        """Let the agent read from the source until so many lines are in Loki, then end it."""
+        reader = agent(self.folder, self.settings(**log_agent), self.loki.url, source)
+        try:
+            reader.start().ready()
+            daemons.until(f"{wanted} lines in Loki", lambda: len(self.lines()) >= wanted)
+        finally:
+            # The end flushes what is left: a line too many would be there now.
+            reader.end(signal.SIGTERM)
 
     def lines(self, where: str = "") -> list[str]:
         """Every line where this holds, whatever its stream."""

@@ -8,10 +8,13 @@ import json
 import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from components import central_logs
+from settings.central_logs import CentralLogsSettings
 from tests.live.pipeline.conftest import Node
 from tools.cluster import Cluster
 from tools.faults import daemons
@@ -25,13 +28,13 @@ def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def mount(count: int) -> dict[str, Any]:
+def mount(count: int, pod: str = "web-1", namespace: str = "default") -> dict[str, Any]:
     """An event as kubelet writes and updates it."""
     return {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {"name": "web-1.mount", "namespace": "default"},
-        "involvedObject": {"apiVersion": "v1", "kind": "Pod", "namespace": "default", "name": "web-1"},
+        "metadata": {"name": f"{pod}.mount", "namespace": namespace},
+        "involvedObject": {"apiVersion": "v1", "kind": "Pod", "namespace": namespace, "name": pod},
         "reason": "FailedMount",
         "type": "Warning",
         "message": MESSAGE,
@@ -75,13 +78,17 @@ def node(tmp_path_factory: pytest.TempPathFactory, loki: Daemon) -> Node:
     return Node(tmp_path_factory.mktemp("events"), loki, "events", "alloy")
 
 
+def apply(local: Cluster, item: dict[str, Any]) -> None:
+    local.kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", stdin=json.dumps(item))
+
+
 @pytest.fixture(scope="module")
 def exported(local: Cluster, node: Node) -> Iterator[Node]:
     """The exporter runs while an event comes, is updated twice, and another comes by the new API."""
     exporter = event_exporter(node.folder, node.settings(), node.loki.url, local.kubeconfig)
 
     def write(item: dict[str, Any], text: str) -> None:
-        local.kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", stdin=json.dumps(item))
+        apply(local, item)
         daemons.until(f"{text} in Loki", lambda: any(text in one for one in node.lines()))
 
     try:
@@ -120,3 +127,29 @@ def test_a_rule_reads_the_count(exported: Node) -> None:
     )
     [value] = answer["data"]["result"]
     assert (value["metric"], float(value["value"][1])) == ({"pod": "web-1"}, 9)
+
+
+@pytest.mark.parametrize("choice", [{"dropNamespaces": ["scratch", "tests"]}, {"keepNamespaces": ["default", "shop"]}])
+def test_a_hub_gets_events_of_the_chosen_namespaces(
+    tmp_path: Path, local: Cluster, loki: Daemon, choice: dict[str, list[str]]
+) -> None:
+    """By the second exporter's own configuration; the same lines under the same labels."""
+    [kind] = choice
+    hub = Node(tmp_path, loki, f"hub-{kind.lower()}", "alloy")
+    central = CentralLogsSettings.model_validate({"url": loki.url, "passwordSecret": "hubLogs", **choice})
+    chosen = hub.settings().model_copy(update={"central_logs": central})
+    blocks = central_logs.event_blocks(chosen, central)
+    exporter = event_exporter(tmp_path, chosen, loki.url, local.kubeconfig, blocks)
+    apply(local, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "scratch"}})
+    try:
+        exporter.start().ready()
+        for namespace in ("scratch", "default"):
+            apply(local, mount(3, f"web-{kind.lower()}", namespace))
+        daemons.until("an event at the hub", lambda: any(f"web-{kind.lower()}" in text for text in hub.lines()))
+        found = of_pods(hub)
+    finally:
+        exporter.end(signal.SIGTERM)
+    assert {entry["involvedObject"]["namespace"] for _, entry in found} == {"default"}
+    labels = {"cluster": "dev", "namespace": "monitoring", "app": "event-exporter", "job": "monitoring/event-exporter"}
+    assert all(seen == labels for seen, _ in found)
+    assert line(f"web-{kind.lower()}", "FailedMount", MESSAGE, 3, "kubelet", "node-1") in [entry for _, entry in found]

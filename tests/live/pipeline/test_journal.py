@@ -3,7 +3,6 @@
 The agents find the journal as on a node, without being told where: the test mounts it at one of its two places.
 """
 
-import signal
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -12,8 +11,7 @@ import pytest
 
 from components import rule_files
 from tests.live.pipeline.conftest import Node
-from tools.faults import daemons, journal
-from tools.faults.agents import agent
+from tools.faults import journal
 from tools.faults.journal import KEPT, VOLATILE, Journal
 from tools.synth import ROOT
 
@@ -52,13 +50,7 @@ def shipped(node: Node, entries: list[dict[str, str]], wanted: int, place: str =
     source = Journal(node.folder / "journal", place)
     now = time.time_ns() // 1000 - len(entries)
     source.write({"__REALTIME_TIMESTAMP": str(now + number), **one} for number, one in enumerate(entries))
-    reader = agent(node.folder, node.settings(**log_agent), node.loki.url, source)
-    try:
-        reader.start().ready()
-        daemons.until(f"{wanted} lines in Loki", lambda: len(node.lines()) >= wanted)
-    finally:
-        # The end flushes what is left: a line too many would be there now.
-        reader.end(signal.SIGTERM)
+    node.ship(source, wanted, **log_agent)
 
 
 def streams(node: Node) -> dict[str, list[str]]:

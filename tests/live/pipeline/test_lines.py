@@ -1,13 +1,11 @@
 """What the log agent does with the lines of a pod: real Promtail, real Alloy, real Loki, the stack's own pipeline."""
 
-import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from tests.live.pipeline.conftest import Node
-from tools.faults import daemons
-from tools.faults.agents import Files, agent
+from tools.faults.agents import Files
 
 LABELS = {"namespace": "shop", "pod": "web-1", "container": "web", "app": "web", "node": "node-1", "job": "shop/web"}
 Lines = Callable[..., list[str]]
@@ -24,14 +22,7 @@ def shipped(node: Node, content: str, wanted: int, **log_agent: Any) -> list[str
     pods = node.folder / "pods"
     pods.mkdir()
     (pods / "0.log").write_text(content)
-    source = Files(pods, {"stray": "no", **LABELS})
-    reader = agent(node.folder, node.settings(**log_agent), node.loki.url, source)
-    try:
-        reader.start().ready()
-        daemons.until(f"{wanted} lines in Loki", lambda: len(node.lines()) >= wanted)
-    finally:
-        # The end flushes what is left: a line too many would be there now.
-        reader.end(signal.SIGTERM)
+    node.ship(Files(pods, {"stray": "no", **LABELS}), wanted, **log_agent)
     return node.lines()
 
 

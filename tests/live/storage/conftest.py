@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from components import loki_config
+from components import loki_storage
 from tests.live.storage.lokis import KEYS
 from tools import binaries
 from tools.faults.daemons import LOCAL, Daemon
@@ -16,7 +16,7 @@ from tools.ports import free_ports
 def minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """MinIO as its pod runs it, with the bucket that kubelet makes there."""
     folder = tmp_path_factory.mktemp("minio")
-    (folder / "data" / loki_config.MINIO_BUCKET).mkdir(parents=True)
+    (folder / "data" / loki_storage.MINIO_BUCKET).mkdir(parents=True)
     [port] = free_ports(1)
     command = [binaries.find("minio"), "server", folder / "data", f"--address={LOCAL}:{port}"]
     command += [f"--certs-dir={folder / 'certs'}"]

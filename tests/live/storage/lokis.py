@@ -25,7 +25,7 @@ KEYS = dict(zip(loki_storage.S3_KEYS, ("loki", "a-long-password"), strict=True))
 
 def chunks(minio: Daemon, tenant: str) -> int:
     """Chunks of the tenant in the bucket, which is a folder."""
-    return sum(1 for _ in (minio.folder / "data" / loki_config.MINIO_BUCKET / tenant).rglob("xl.meta"))
+    return sum(1 for _ in (minio.folder / "data" / loki_storage.MINIO_BUCKET / tenant).rglob("xl.meta"))
 
 
 @dataclass

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from components import loki_config
+from components import loki_storage
 from settings.logs import S3
 from tests.live.storage import lokis
 from tools.backup import bucket
@@ -17,7 +17,7 @@ TENANT, APP, COUNT = "copied", "shop", 500
 
 def test_a_bucket_comes_back_with_every_line(minio: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = lokis.with_loki(replicas=3, tenant=TENANT)
-    store = S3(type="s3", bucket=loki_config.MINIO_BUCKET, region="us-east-1", endpoint=minio.url)
+    store = S3(type="s3", bucket=loki_storage.MINIO_BUCKET, region="us-east-1", endpoint=minio.url)
     for name, value in zip(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), lokis.KEYS.values(), strict=True):
         monkeypatch.setenv(name, value)
     wanted = lokis.numbered(COUNT)
