@@ -99,7 +99,7 @@ new-cluster: setup
 .PHONY: sizing
 sizing: setup
 	@$(PYTHON) -m tools.sizing --nodes $(NODES) --pods $(PODS) --logs $(LOGS) $(if $(DAYS),--days $(DAYS)) \
-	  $(if $(LOG_DAYS),--log-days $(LOG_DAYS)) $(if $(CENTRAL_LOGS),--central-logs)
+	  $(if $(LOG_DAYS),--log-days $(LOG_DAYS)) $(if $(filter yes,$(CENTRAL_LOGS)),--central-logs)
 
 ## verify: is the deployed STACK whole: log agents, a line, rules, targets, dashboards, heartbeat
 .PHONY: verify

@@ -18,7 +18,7 @@ from tools.engine import Engine, LocalStack
 from tools.synth import ROOT, stack_config
 
 STEPS = ("first preview", "up", "no-op preview", "one change", "destroy")
-TUNED = {"KubeletHeartbeatLost": {"threshold": "3m"}}
+TUNED = {"CoreDNSErrorsHigh": {"threshold": "5%"}}
 """An alert whose limit no dashboard draws: two objects change."""
 NOBODY = "http://127.0.0.1:9/{}"
 OBVIOUS = """

@@ -103,8 +103,11 @@ def event_blocks(settings: Settings, central: CentralLogsSettings) -> list[Block
     """Alloy's configuration as event exporter of the hub: the first one's, but for where it sends, and what."""
     file = event_exporter_config.PASSWORD_FILE
     write = alloy_write(central.url + PUSH, file, settings.cluster.name, sending(settings, central, file))
+    # Events of nodes and other objects without a namespace are in `default`, and keep_namespaces goes by that.
+    of_nodes = [""] if "default" in central.drop_namespaces else []
+    names = "|".join([*central.drop_namespaces, *of_nodes])
     # The stage comes first: later ones replace the namespace of the object by that of the exporter.
-    left_out = [drop(f'{{namespace=~"{"|".join(central.drop_namespaces)}"}}')] if central.drop_namespaces else []
+    left_out = [drop(f'{{namespace=~"{names}"}}')] if names else []
     found = []
     for block in event_exporter_config.blocks(settings):
         changed = write if block.name == write.name else block

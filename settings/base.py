@@ -80,7 +80,8 @@ def _url(value: str) -> str:
         raise ValueError("is not a URL; write for example https://grafana.example.com")
     if parts.username or parts.password:
         raise ValueError("carries credentials; put them into a secret key of the stack instead")
-    return value.rstrip("/")
+    # HTTPS:// means the same as https://, which others look for; urlsplit has written it small.
+    return f"{parts.scheme}:{value.partition(':')[2]}".rstrip("/")
 
 
 def _host_port(value: str) -> str:

@@ -54,7 +54,10 @@ class CentralLogsSettings(Model):
     journal: bool = True
     """Send the systemd journal too, where `logAgent.journal` reads it."""
     events: bool = True
-    """Send events of Kubernetes too, where `events.mode` is deploy; of objects in the same namespaces as the pods."""
+    """Send events of Kubernetes too, where `events.mode` is deploy; of objects in the same namespaces as the pods.
+
+    Objects without a namespace, such as nodes, count as those of `default`, where their events are.
+    """
     queue: CentralLogsQueue = CentralLogsQueue()
     resources: Resources = Resources(cpu="50m", memory="128Mi", memory_limit="256Mi")
 

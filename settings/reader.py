@@ -7,13 +7,14 @@ from types import NoneType
 from typing import Any, get_args
 
 import pulumi
-from pulumi.runtime.config import CONFIG, get_config_env
+from pulumi.runtime.config import CONFIG, get_config, get_config_env
 from pydantic import BaseModel, ValidationError
 
 from settings import environment
 from settings.alerts import AlertSettings
 from settings.base import Model, Name
 from settings.central_logs import CentralLogsSettings
+from settings.certificates import are_certificates
 from settings.cluster import ClusterSettings, NamespacesSettings
 from settings.delivery import AlertmanagerSettings
 from settings.exporters import ExportersSettings
@@ -71,12 +72,26 @@ class Loaded:
 def load() -> Loaded:
     """Settings of the current stack.
 
-    Raises SettingsError with every mistake of the stack file at once.
+    Raises SettingsError with every mistake of the stack file at once, or for a `caSecret` that is no certificate.
     """
     config = pulumi.Config(PROJECT)
     raw = _raw(config)
-    settings = parse(_without_secrets(raw), f"Pulumi.{pulumi.get_stack()}.yaml", set(raw))
+    file = f"Pulumi.{pulumi.get_stack()}.yaml"
+    settings = parse(_without_secrets(raw), file, set(raw))
+    _check_authorities(settings, config, file)
     return Loaded(settings, {key: config.require_secret(key) for key in secret_keys(settings)})
+
+
+def _check_authorities(settings: Settings, config: pulumi.Config, file: str) -> None:
+    # At once, not when the secret's value is used: an error there comes with tracebacks. The value is not told.
+    for key in dict.fromkeys(_secret_keys(settings, "ca_secret")):
+        text = get_config(config.full_key(key)) or ""
+        # What `make render` puts in the place of a secret passes.
+        if text != f"<secret {key}>" and not are_certificates(text):
+            raise SettingsError(
+                f"The stack file has mistakes:\n  {file}: {PROJECT}:{key} is no certificate (PEM), or holds more than "
+                f"certificates; set it with: pulumi config set --secret {PROJECT}:{key} < ca.crt"
+            )
 
 
 def parse(
@@ -116,19 +131,20 @@ def secret_keys(model: BaseModel) -> list[str]:
     return list(dict.fromkeys(_secret_keys(model)))
 
 
-def _secret_keys(value: object) -> Iterator[str]:
+def _secret_keys(value: object, fields: str = "_secret") -> Iterator[str]:
+    # `fields`: how the names of the fields end.
     if isinstance(value, BaseModel):
         for name, item in value:
-            if name.endswith("_secret") and isinstance(item, str):
+            if name.endswith(fields) and isinstance(item, str):
                 yield item
             else:
-                yield from _secret_keys(item)
+                yield from _secret_keys(item, fields)
     elif isinstance(value, Mapping):
         for item in value.values():
-            yield from _secret_keys(item)
+            yield from _secret_keys(item, fields)
     elif isinstance(value, list):
         for item in value:
-            yield from _secret_keys(item)
+            yield from _secret_keys(item, fields)
 
 
 def _raw(config: pulumi.Config) -> dict[str, Any]:

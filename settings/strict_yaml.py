@@ -1,6 +1,5 @@
 """YAML that people write, read strictly: no key twice, no text that grows when it is read, no surprise in between."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,6 @@ MAX_NODES = 200_000
 
 MAX_DEPTH = 100
 DEEP = f"is nested too deeply: more than {MAX_DEPTH} levels"
-# A date of the 13th month, a number of a million digits, a tag over what it cannot be (`!!bool x`): readable as YAML,
-# but no value.
-_WRONG = (yaml.YAMLError, ValueError, OverflowError, LookupError, AttributeError, TypeError)
-# Tab, byte order mark, and line ends of other times.
-_APART = re.compile("[\t\ufeff\x85\u2028\u2029]")
 
 
 class StrictYamlError(ValueError):
@@ -43,10 +37,6 @@ class _Loader(yaml.SafeLoader):
         return node
 
 
-class _Fast(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """The same on the parser in C, which is ten times as fast; it knows no limits of ours."""
-
-
 def _size(node: yaml.Node, known: dict[int, int], above: set[int]) -> int:
     """Values in a node, each alias counted anew."""
     if id(node) in above:
@@ -61,7 +51,7 @@ def _size(node: yaml.Node, known: dict[int, int], above: set[int]) -> int:
     return known[id(node)]
 
 
-def _unique(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+def _unique(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen = set()
     for key, _ in node.value:
         if not isinstance(key, yaml.ScalarNode):
@@ -74,32 +64,7 @@ def _unique(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     return dict(loader.construct_mapping(node, deep=True))
 
 
-for _each in (_Loader, _Fast):
-    _each.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique)
-
-
-def _fast(text: str) -> Any:
-    """Content of a text that is right. Raises one of `_WRONG` for any other, in words that are not for a person."""
-    if _APART.search(text):
-        raise StrictYamlError("has a character that the two parsers take differently")
-    depth = 0
-    for event in yaml.parse(text, Loader=_Fast):
-        if getattr(event, "tag", None) is not None:
-            raise StrictYamlError("has a tag, which the two parsers take differently")
-        depth += isinstance(event, yaml.CollectionStartEvent)
-        depth -= isinstance(event, yaml.CollectionEndEvent)
-        if depth > MAX_DEPTH:
-            raise StrictYamlError(DEEP)
-    loader = _Fast(text)
-    try:
-        node = loader.get_single_node()
-        if node is None:
-            return None
-        if _size(node, {}, set()) > MAX_NODES:
-            raise StrictYamlError("has too many values")
-        return loader.construct_document(node)
-    finally:
-        loader.dispose()
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique)
 
 
 def read(path: Path) -> Any:
@@ -111,20 +76,12 @@ def read(path: Path) -> Any:
     if size > MAX_BYTES:
         raise StrictYamlError(f"has {size} bytes; {MAX_BYTES} are the most that is read")
     try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise StrictYamlError(f"is not UTF-8: {error.reason} at byte {error.start}") from None
-    try:
-        return _fast(text)
-    except _WRONG:
-        # The parser in Python has the last word, and the better ones: its messages show the line.
-        return _read(text)
-
-
-def _read(text: str) -> Any:
-    try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 (a SafeLoader)
     except StrictYamlError:
         raise
-    except _WRONG as error:
+    except UnicodeDecodeError as error:
+        raise StrictYamlError(f"is not UTF-8: {error.reason} at byte {error.start}") from None
+    except (yaml.YAMLError, ValueError, OverflowError, LookupError, AttributeError, TypeError) as error:
+        # A date of the 13th month, a number of a million digits, a tag over what it cannot be (`!!bool x`): readable as
+        # YAML, but no value.
         raise StrictYamlError(f"is not readable as YAML: {error}") from None

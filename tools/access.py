@@ -6,20 +6,22 @@ import socket
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Collection
 from contextlib import closing
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from components import addresses
 from components.loki_gateway import CREDENTIALS
 from settings import Settings
 from tools.cluster import Cluster, namespaces
-from tools.cluster.state import load
 from tools.console import UserError, progress
 from tools.inbox import local
 from tools.inbox.serve import HTTP_PORT
-from tools.reach import Part
+from tools.reach import Part, local_cluster
 
 OPENED = f"{addresses.ALERTMANAGER}-opened"
 """A Service with an address of its own: the stack's is headless, and a pod's address is gone with the pod."""
@@ -44,18 +46,18 @@ class Access:
         return Part(name, self.urls[name], headers).read(path)
 
     def wait(self, seconds: float = ANSWER_SECONDS) -> None:
-        """Wait until every part answers, whatever: kube-proxy hears of a Service and of its pods a moment after us.
+        """Wait until each of `urls` answers, whatever: kube-proxy hears of a Service and of its pods a moment after us.
 
         Raises UserError, which names the part that does not, after `seconds`.
         """
         deadline = time.monotonic() + seconds
-        with progress("waiting for an answer of every part"):
+        with progress(f"waiting for an answer of {', '.join(self.urls)}"):
             for name, url in self.urls.items():
                 while error := _silent(url):
                     if time.monotonic() > deadline:
                         raise UserError(f"{name} does not answer at {url} within {seconds:.0f} s: {error}")
                     time.sleep(POLL_SECONDS)
-                    self.running.reopen_forwards()
+                    self.running.reopen_forward(urlsplit(url).port or 0)
 
 
 def _silent(url: str) -> str | None:
@@ -64,28 +66,29 @@ def _silent(url: str) -> str | None:
         urllib.request.urlopen(url, timeout=SECONDS).close()  # noqa: S310 (an address of this machine)
     except urllib.error.HTTPError:
         return None  # A refusal is an answer, too.
-    except OSError as error:
+    except (OSError, HTTPException) as error:
         return str(error)
     return None
 
 
-def attach(folder: Path, settings: Settings) -> Access:
-    """Access to the stack of the running local cluster. Raises UserError where none runs."""
-    state = load(folder.absolute())
-    # What ends of a cluster by kind is a forwarded port, whose pod has gone, and only when it is asked: it is asked and
-    # opened again below.
-    if state is None or not state.ready or (state.dead and state.mode != "kind"):
-        raise UserError("no local cluster runs here, or a part of it ended; start it by: make up")
-    if state.mode == "fake":
-        raise UserError("the local cluster has fake nodes only: no container runs on it, so nothing answers")
-    opened = access(Cluster(state), settings)
-    if state.mode == "kind":
+def attach(folder: Path, settings: Settings, *used: str) -> Access:
+    """Access to the parts `used` of the stack on the running local cluster; without names, to all that people open.
+
+    Raises UserError where no cluster runs, or where by kind one of these parts does not answer.
+    """
+    running = local_cluster(folder)
+    opened = access(running, settings, used)
+    if running.mode == "kind":
+        # A forwarded port ends with its pod, and only when it is asked: it is asked now, and opened again.
         opened.wait()
     return opened
 
 
-def access(running: Cluster, settings: Settings) -> Access:
-    """Open a port of this machine for each part that people open: its usual one where that is free, else any."""
+def access(running: Cluster, settings: Settings, used: Collection[str] = ()) -> Access:
+    """Open a port of this machine for each part of `used`: its usual one where that is free, else any.
+
+    Without names, for every part that people open.
+    """
     namespace = settings.namespaces.main
     running.kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(_alertmanager_service(namespace)))
     services = {
@@ -103,10 +106,11 @@ def access(running: Cluster, settings: Settings) -> Access:
     urls = {
         name: f"http://127.0.0.1:{_open(running, there[service], port)}"
         for name, (service, port) in services.items()
-        if service in there
+        if service in there and (not used or name in used)
     }
-    inbox = f"{local.NAME}/{local.NAME}" if by_kind else namespaces.NODE_ADDRESS
-    urls["inbox"] = f"http://127.0.0.1:{_open(running, inbox, HTTP_PORT)}"
+    if not used or "inbox" in used:
+        inbox = f"{local.NAME}/{local.NAME}" if by_kind else namespaces.NODE_ADDRESS
+        urls["inbox"] = f"http://127.0.0.1:{_open(running, inbox, HTTP_PORT)}"
     secret = _get(running, "secret", CREDENTIALS, f"--namespace={namespace}")["data"]
     user, password = (base64.b64decode(secret[key]).decode() for key in ("username", "password"))
     return Access(running, urls, user, password)

@@ -24,7 +24,7 @@ def main() -> int:
     arguments = parser.parse_args()
     if not is_local(arguments.stack):
         raise UserError(f"stack {arguments.stack} has a cluster of its own; read its logs in Grafana, or by logcli")
-    access = attach(LOCAL, stack_settings(arguments.stack))
+    access = attach(LOCAL, stack_settings(arguments.stack), "loki")
     options = [f"--limit={arguments.limit}", *(["--tail"] if arguments.follow else [f"--since={arguments.since}"])]
     command = [str(binaries.find("logcli")), "query", "--quiet", *options, arguments.query]
     login = {"LOKI_ADDR": access.urls["loki"], "LOKI_USERNAME": access.user, "LOKI_PASSWORD": access.password}

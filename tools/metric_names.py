@@ -9,6 +9,7 @@ import argparse
 import re
 import sys
 from collections.abc import Iterable
+from http.client import HTTPException
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -58,7 +59,7 @@ def _read(place: str) -> str:
             with urlopen(place, timeout=SECONDS) as answer:  # noqa: S310 (only http and https get here)
                 return str(answer.read().decode())
         return Path(place).read_text(encoding="utf-8")
-    except OSError as error:
+    except (OSError, ValueError, HTTPException) as error:
         raise UserError(f"{place} cannot be read: {error}; give the URL or the file of a page of metrics") from None
 
 

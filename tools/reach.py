@@ -143,12 +143,18 @@ def reach(settings: Settings, local: Path) -> Reach:
     cluster = settings.cluster
     if cluster.distribution is not Distribution.LOCAL or cluster.kubeconfig or cluster.context:
         return Reach(cluster.kubeconfig, cluster.context)
-    state = load(local.absolute())
-    if state is None or state.dead or not state.ready:
+    return Reach(str(local_cluster(local).kubeconfig))
+
+
+def local_cluster(folder: Path) -> Cluster:
+    """The local cluster whose files lie in `folder`. Raises UserError where it does not run, or runs no container."""
+    state = load(folder.absolute())
+    # What ends of a cluster by kind is a forwarded port, whose pod has gone: who uses the port opens it again.
+    if state is None or not state.ready or (state.dead and state.mode != "kind"):
         raise UserError("no local cluster runs here, or a part of it ended; start it by: make up")
     if state.mode == "fake":
         raise UserError("the local cluster has fake nodes only: no container runs on it, so nothing answers")
-    return Reach(str(Cluster(state).kubeconfig))
+    return Cluster(state)
 
 
 class Parts:

@@ -143,12 +143,13 @@ def stack_config(file: Path) -> dict[str, Any]:
 
 
 def settings_of(file: Path, config: Mapping[str, Any]) -> Settings:
-    """Settings of a stack file's `config`, whether its secrets are set or not.
+    """Settings of a stack file's `config`, whether its secrets are set or not. Keys of others are theirs.
 
     Raises SettingsError for its mistakes.
     """
     prefix = f"{PROJECT}:"
-    sections = {key.removeprefix(prefix): value for key, value in config.items() if not is_secure(value)}
+    own = {key.removeprefix(prefix): value for key, value in config.items() if key.startswith(prefix)}
+    sections = {key: value for key, value in own.items() if not is_secure(value)}
     return parse(sections, file.name, check_secrets=False)
 
 

@@ -62,17 +62,20 @@ def test_what_ends_and_what_hangs_is_told_apart_from_what_has_another_cause(tmp_
         folder, state = running.state.folder, running.state
         error = UserError("no such image")
 
-        def told() -> str:
+        def told(killed: processes.Process | None = None) -> str:
             with pytest.raises(UserError) as caught, cluster.naming_ended(folder):
+                if killed:
+                    os.kill(killed.pid, signal.SIGKILL)
+                    processes.wait_for(f"end of {killed.name}", lambda: not killed.alive, 60, [])
                 raise error
             return str(caught.value)
 
-        assert told() == "no such image"
+        processes.wait_for("answer of the API server", lambda: told() == "no such image", 60, [])
 
         kwok, server, etcd = (state.parts[name] for name in ("kwok", "kube-apiserver", "etcd"))
-        os.kill(kwok.pid, signal.SIGKILL)
-        processes.wait_for("end of kwok", lambda: not kwok.alive, 60, [])
-        assert told().startswith("kwok of the local cluster ended.\nWhat failed: no such image\n")
+        assert told(kwok).startswith("kwok of the local cluster ended.\nWhat failed: no such image\n")
+        # What comes later has another cause.
+        processes.wait_for("answer of the API server", lambda: told() == "no such image", 60, [])
 
         cluster.start(folder, fake_nodes_only=True)
         os.kill(server.pid, signal.SIGSTOP)
@@ -84,11 +87,11 @@ def test_what_ends_and_what_hangs_is_told_apart_from_what_has_another_cause(tmp_
         assert f"The last lines of {server.log}:" in said
         processes.wait_for("answer of the API server", lambda: told() == "no such image", 60, [])
 
-        os.kill(etcd.pid, signal.SIGKILL)
+        error = UserError(f"kwok ended while waiting for Ready nodes. {kwok.log}:")
+        assert told(state_of(folder).parts["kwok"]) == str(error)
+
         error = UserError("line\n" * 200)
-        said = told()
+        said = told(etcd)
         assert said.startswith("etcd")
         assert "What failed: line ...\n" in said
         assert f"The last lines of {etcd.log}:" in said
-        error = UserError(f"etcd ended while waiting for Ready nodes. {etcd.log}:")
-        assert told() == str(error)

@@ -188,11 +188,17 @@ def test_verify_names_what_the_operator_refuses(hub: Cluster, tmp_path: Path) ->
     """A secret that is no certificate: Prometheus would go on with its older configuration."""
     reach = Reach(str(hub.kubeconfig))
     assert verify_operator.reconciled(reach, "monitoring").well
-    patch = json.dumps({"stringData": {"hubCa": "no certificate"}})
-    hub.kubectl("patch", "secret", remote_write.SECRET, "--namespace=monitoring", f"--patch={patch}")
-    with operator(hub, tmp_path / "operator.log"):
-        wait_for("fault", lambda: not verify_operator.reconciled(reach, "monitoring").well, OPERATOR_SECONDS)
-    found = verify_operator.reconciled(reach, "monitoring")
+    change = partial(hub.kubectl, "patch", "secret", remote_write.SECRET, "--namespace=monitoring")
+    kept = read(hub, "secret", remote_write.SECRET)["data"]["hubCa"]
+    try:
+        change(f"--patch={json.dumps({'stringData': {'hubCa': 'no certificate'}})}")
+        with operator(hub, tmp_path / "operator.log"):
+            wait_for("fault", lambda: not verify_operator.reconciled(reach, "monitoring").well, OPERATOR_SECONDS)
+        found = verify_operator.reconciled(reach, "monitoring")
+    finally:
+        change(f"--patch={json.dumps({'data': {'hubCa': kept}})}")
+    with operator(hub, tmp_path / "again.log"):
+        wait_for("end of it", lambda: verify_operator.reconciled(reach, "monitoring").well, OPERATOR_SECONDS)
     assert f"prometheuses/{addresses.PROMETHEUS}: " in found.seen
     assert "failed to decode PEM block" in found.seen
     print(found.seen)

@@ -95,6 +95,8 @@ def test_links_lead_somewhere(dashboard: Dashboard) -> None:
     for url in _urls(dashboard.raw["panels"]):
         if match := re.match(r"/d/([\w-]+)", url):
             assert match[1] in known, url
+            # The other one opens for the same cluster.
+            assert "${cluster:queryparam}&" in url or "var-cluster=${" in url, url
         else:
             assert url.startswith(("/explore?schemaVersion=1&", "${runbook_base_url:raw}/")), url
 

@@ -27,7 +27,7 @@ SEED = int(os.environ.get("OBSERVABILITY_TEST_SEED", "0")) or int(time.time())
 KILLS, ALERTS = 10, 100
 GROUP_WAIT = 10.0 if IS_REAL else 1.0
 PEER_TIMEOUT = 15.0 if IS_REAL else 3.0
-TWICE = ALERTS // 100 if IS_REAL else ALERTS // 10
+TWICE = 1 if IS_REAL else KILLS // 2
 """Alerts that may be told twice. On a machine that stands still for longer than the peer timeout, as a busy one does
 with short times, a replica speaks for another one that is well. Replicas that do not hear each other tell all twice."""
 # Gossip is shortened with the rest: what was told in the last gossip interval before a kill is told again.

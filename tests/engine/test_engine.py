@@ -15,7 +15,7 @@ from tools.synth import ROOT, stack_config
 
 CANARY = "http://127.0.0.1:9/canary-of-{}"
 """Value of each secret of the stack file: easily found where it must not be."""
-TUNED = {"KubeletHeartbeatLost": {"threshold": "3m"}}
+TUNED = {"CoreDNSErrorsHigh": {"threshold": "5%"}}
 """An alert whose limit no dashboard draws; a drawn limit moves in its dashboard as well."""
 
 
@@ -58,7 +58,7 @@ def test_3_a_threshold_changes_its_rule_only(stack: LocalStack, local: Cluster, 
     tuned = tmp_path / "Pulumi.dev.yaml"
     tuned.write_text(yaml.safe_dump({"config": {**config, f"{PROJECT}:alerts": {"tune": TUNED}}}))
     stack.prepare(local.kubeconfig, CANARY.format, tuned)
-    expected = {"alert-rules-prometheus-nodes": "update", "alert-rules-rule-nodes": "update"}
+    expected = {"alert-rules-prometheus-network": "update", "alert-rules-rule-network": "update"}
     assert steps(stack.run("preview", "--json", quiet=True)) == expected
     pods = names(local, "pods")
     stack.run("up", "--yes", "--skip-preview", quiet=True)

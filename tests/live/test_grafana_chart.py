@@ -18,6 +18,7 @@ FULL = {
     "externalUrl": "https://grafana.example.com",
     "volumeSize": "5Gi",
     "embedding": True,
+    "defaultDashboards": True,
     "plugins": ["grafana-clock-panel@2.1.9"],
     "oidc": {
         **{"clientId": "grafana", "clientSecretSecret": "grafanaOidc", "adminGroups": ["sre"]},
@@ -118,10 +119,14 @@ def test_the_sidecar_may_read_config_maps_and_no_secrets(full: bool) -> None:
     assert not roles, "the chart makes one that reads Secrets"
 
 
-def test_dashboards_of_the_chart_lie_in_a_folder_of_their_own() -> None:
-    boards = [one for one in rendered(False).values() if one["metadata"].get("labels", {}).get("grafana_dashboard")]
-    assert len(boards) > 10
-    assert {one["metadata"]["annotations"]["grafana_folder"] for one in boards} == {CHART_FOLDER}
+def test_dashboards_of_the_chart_come_when_asked_for_in_a_folder_of_their_own() -> None:
+    plain, asked = (
+        [one for one in rendered(full).values() if one["metadata"].get("labels", {}).get("grafana_dashboard")]
+        for full in (False, True)
+    )
+    assert not plain
+    assert len(asked) > 10
+    assert {one["metadata"]["annotations"]["grafana_folder"] for one in asked} == {CHART_FOLDER}
 
 
 def test_what_is_kept_outlives_the_chart() -> None:

@@ -31,9 +31,11 @@ def apply(stack: Access, namespace: str, *objects: dict[str, Any]) -> None:
         stack.running.kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(item))
 
 
-def lines(stack: Access, namespace: str) -> list[tuple[dict[str, str], str]]:
+def lines(stack: Access, namespace: str, began: float | None = None) -> list[tuple[dict[str, str], str]]:
+    """Labels and text of each line since `began` (seconds since the epoch), or of the last half hour."""
     query = quote(f'{{namespace="{namespace}"}}')
-    found = stack.read("loki", f"/loki/api/v1/query_range?query={query}&limit=5000&since=30m")["data"]["result"]
+    since = "since=30m" if began is None else f"start={int(began * 10**9)}"
+    found = stack.read("loki", f"/loki/api/v1/query_range?query={query}&limit=5000&{since}")["data"]["result"]
     return [(stream["stream"], text) for stream in found for _, text, *_ in stream["values"]]
 
 

@@ -3,17 +3,20 @@
 import json
 import time
 import urllib.request
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import pytest
+
 from tests.cluster.traces import wait_for
 from tests.local.test_stack import MINUTES, apply, lines
 from tools.access import Access
 from tools.backup import __main__ as backup
-from tools.backup import archive
+from tools.backup import archive, daemons
 from tools.backup.claims import mounted
 from tools.backup.parts import parts
 from tools.fire.cause import pod, shell
@@ -22,6 +25,19 @@ from tools.rules import stack_settings
 
 SETTINGS = stack_settings("dev")
 NAMESPACE, COUNT = "kept", 200
+COMMENT = "before the loss"
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays(stack: Access) -> Iterator[None]:
+    """The stack is that of other tests too: the pod, and the silence of a real alert, end with this one."""
+    yield
+    stack.running.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=false")
+    alertmanager = stack.urls["alertmanager"]
+    for item in daemons.silences(alertmanager):
+        if item["comment"] == COMMENT:
+            address = f"{alertmanager}/api/v2/silence/{item['id']}"
+            urllib.request.urlopen(urllib.request.Request(address, method="DELETE"), timeout=30).close()
 
 
 def series(stack: Access, at: float) -> dict[str, Any]:
@@ -62,16 +78,17 @@ def lose(cluster: Reach) -> None:
         with backup.stopped(cluster, SETTINGS.namespaces.main, part):
             for _, claim in part.pods():
                 with mounted(cluster, SETTINGS, claim, part.user) as volume:
-                    archive.run(volume.emptying())
+                    archive.run(volume.emptying(), "emptying")
 
 
 def test_what_a_backup_holds_comes_back(stack: Access, tmp_path: Path) -> None:
     cluster, folder = Reach(str(stack.running.kubeconfig)), tmp_path / "backup"
+    kept = partial(lines, stack, NAMESPACE, began=time.time())
     echo = f"sleep 3; for n in $(seq {COUNT}); do echo line $n; done; sleep infinity"
     apply(stack, NAMESPACE, pod(shell(echo), "writer"))
-    wait_for("every line in Loki", lambda: len(lines(stack, NAMESPACE)), COUNT.__eq__, 2 * MINUTES)
-    told = sorted(text for _, text in lines(stack, NAMESPACE))
-    silence(stack, "before the loss")
+    wait_for("every line in Loki", lambda: len(kept()), COUNT.__eq__, 2 * MINUTES)
+    told = sorted(text for _, text in kept())
+    silence(stack, COMMENT)
     wait_for("samples of all targets and of no other", partial(settled, stack), bool, 5 * MINUTES)
     at = time.time() - 5
     measured = series(stack, at)
@@ -82,14 +99,14 @@ def test_what_a_backup_holds_comes_back(stack: Access, tmp_path: Path) -> None:
     assert len(sizes) == len(parts(SETTINGS))
     lose(cluster)
     stack.wait()
-    wait_for("a Loki without lines", partial(lines, stack, NAMESPACE), [].__eq__, 2 * MINUTES)
+    wait_for("a Loki without lines", kept, [].__eq__, 2 * MINUTES)
     assert series(stack, at) == {}
     assert silences(stack) == []
 
     backup.restore(cluster, SETTINGS, folder, with_bucket=True)
     stack.wait()
-    wait_for("every line again", lambda: len(lines(stack, NAMESPACE)), COUNT.__eq__, 2 * MINUTES)
-    assert sorted(text for _, text in lines(stack, NAMESPACE)) == told
+    wait_for("every line again", lambda: len(kept()), COUNT.__eq__, 2 * MINUTES)
+    assert sorted(text for _, text in kept()) == told
     assert series(stack, at) == measured
-    assert silences(stack) == ["before the loss"]
+    assert silences(stack) == [COMMENT]
     print(f"{len(sizes)} claims, {sum(sizes.values()) / 2**20:.1f} MiB; {COUNT} lines, {len(measured)} series, equal")

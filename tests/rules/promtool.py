@@ -1,6 +1,7 @@
 """Runs promtool."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Sequence
 from functools import cache
@@ -9,9 +10,11 @@ from pathlib import Path
 from tools import binaries
 
 MEMORY = Path("/dev/shm")
+LEAST = 2**30
+"""Bytes free there for the storages of all that run beside each other; a container has 64 MiB unless it is told."""
 # Each case opens a storage of its own: it collects seldom, and lies in memory where that can be.
 _ENVIRONMENT = {**os.environ, "GOGC": "off", "GOMEMLIMIT": "300MiB", "GODEBUG": "memprofilerate=0"}
-if os.access(MEMORY, os.W_OK):
+if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > LEAST:
     _ENVIRONMENT["TMPDIR"] = str(MEMORY)
 
 

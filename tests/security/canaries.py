@@ -5,7 +5,12 @@ import json
 import re
 import zlib
 from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+
+from tools.cluster.pki import Authority
 
 BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 DEPTH = 4
@@ -26,6 +31,19 @@ LOKI_WITH_KEYS = {
 def planted(name: str, _length: int = 0) -> str:
     """The recognisable value of a secret."""
     return f"planted-{name}-Zq7Xw9Kv3"
+
+
+@cache
+def certificate() -> str:
+    """The certificate (PEM) of an authority made for the tests."""
+    with TemporaryDirectory(prefix="authority-") as folder:
+        Authority(Path(folder))
+        return (Path(folder) / "ca.crt").read_text()
+
+
+def planted_ca(name: str) -> str:
+    """The same for a secret that has to be a certificate: the text stands before it."""
+    return f"{planted(name)}\n{certificate()}"
 
 
 def views(data: bytes, depth: int = DEPTH) -> Iterator[bytes]:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from settings.reader import secret_keys
-from tests.security.canaries import planted
+from tests.security.canaries import planted, planted_ca
 from tests.security.stacks import WORKLOADS, changed
-from tests.security.test_secrets import STORAGE_KEYS
+from tests.security.test_secrets import CA, STORAGE_KEYS
 from tools.manifests import objects_of
 from tools.synth import ROOT, Program, stack_config, synthesize
 
@@ -37,7 +37,8 @@ def made(rotated: str, sections: Mapping[str, Any]) -> Program:
     config |= {f"observability:{section}": content for section, content in sections.items()}
 
     def value(name: str, _length: int = 0) -> str:
-        return planted(f"{name}-rotated" if name in rotated.split() else name)
+        plant = planted_ca if name == CA else planted
+        return plant(f"{name}-rotated" if name in rotated.split() else name)
 
     secrets = {key: value(key) for key in secret_keys(changed("prod", sections))}
     return synthesize("prod", config, secrets=secrets, password=value)

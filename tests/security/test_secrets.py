@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 
 from settings.reader import secret_keys
-from tests.security.canaries import LOKI_WITH_KEYS, hits, planted
+from tests.security.canaries import LOKI_WITH_KEYS, hits, planted, planted_ca
 from tests.security.stacks import changed
 from tools.manifests import CHART, RELEASE, manifests, objects_of
 from tools.synth import ROOT, Program, stack_config, synthesize
 
+CA = "centralCa"
 STORAGE_KEYS: dict[str, Any] = {
     "loki": LOKI_WITH_KEYS,
-    "centralLogs": {"url": "https://logs.example.com", "passwordSecret": "hubLogs", "caSecret": "centralCa"},
+    "centralLogs": {"url": "https://logs.example.com", "passwordSecret": "hubLogs", "caSecret": CA},
     "hub": {"logSenders": [{"cluster": "edge", "passwordSecret": "edgeLogs"}]},
 }
 """Keys of a bucket, and passwords between a cluster and its hub: no tracked stack has them."""
@@ -47,7 +48,8 @@ def program(name: str) -> tuple[Program, dict[str, str]]:
     sections = STORAGE_KEYS if name == "keys" else {}
     config |= {f"observability:{section}": content for section, content in sections.items()}
     secrets = {key: planted(key) for key in secret_keys(changed("prod", sections))}
-    made = synthesize("prod", config, secrets=secrets, password=planted)
+    given = secrets | ({CA: planted_ca(CA)} if name == "keys" else {})
+    made = synthesize("prod", config, secrets=given, password=planted)
     generated = {r.name: planted(r.name) for r in made.resources if r.type.endswith("RandomPassword")}
     return made, secrets | generated
 

@@ -246,6 +246,12 @@ def test_names_of_the_pods_are_short_enough(settings: Settings) -> None:
             assert not name.endswith("-")
 
 
+def test_what_failed_is_said_in_words(tmp_path: Path) -> None:
+    volume = archive.Volume("/claim", ("sh", "-c", "echo no such pod >&2; exit 1"))
+    with pytest.raises(UserError, match=r"^emptying /claim failed: no such pod$"):
+        archive.restore(volume, tmp_path / "claim.tar.gz")
+
+
 def test_a_volume_is_emptied_of_hidden_files_and_folders_too(tmp_path: Path) -> None:
     volume = tmp_path / "claim"
     for path in (".hidden/file", "..hidden", "a b/c", "plain"):
@@ -253,6 +259,6 @@ def test_a_volume_is_emptied_of_hidden_files_and_folders_too(tmp_path: Path) -> 
         (volume / path).touch()
     (tmp_path / "beside").touch()
     for _ in range(2):
-        archive.run(archive.Volume(str(volume)).emptying())
+        archive.run(archive.Volume(str(volume)).emptying(), "emptying")
         assert list(volume.iterdir()) == []
     assert (tmp_path / "beside").exists()

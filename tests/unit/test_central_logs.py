@@ -23,6 +23,7 @@ from components.loki_gateway_config import nginx_config
 from components.stack import select_rules
 from settings import Settings, SettingsError, parse
 from settings.reader import PROJECT, secret_keys
+from tests.security.canaries import certificate
 from tools.synth import Program, synthesize
 
 CENTRAL = {"url": "https://logs.example.com/", "passwordSecret": "hubLogs"}
@@ -38,7 +39,7 @@ def settings(**more: Any) -> Settings:
 
 
 def program(**more: Any) -> Program:
-    secrets = {key: "PEM" if key == "hubCa" else "canary" for key in secret_keys(settings(**more))}
+    secrets = {key: certificate() if key == "hubCa" else "canary" for key in secret_keys(settings(**more))}
     return synthesize("hub", {f"{PROJECT}:{key}": value for key, value in sections(**more).items()}, secrets=secrets)
 
 
@@ -151,6 +152,9 @@ def test_which_events() -> None:
     assert first.attributes["action"] == "drop"
     assert others == events()[0]["loki.process"].blocks
     assert "namespaces" not in central["loki.source.kubernetes_events"].attributes
+    # Events of nodes are in `default`, and their object is in no namespace.
+    _, central = events(dropNamespaces=["scratch", "default"])
+    assert central["loki.process"].blocks[0].attributes["selector"] == '{namespace=~"scratch|default|"}'
     own, central = events(keepNamespaces=["shop"])
     assert central["loki.source.kubernetes_events"].attributes["namespaces"] == ["shop"]
     assert "namespaces" not in own["loki.source.kubernetes_events"].attributes
@@ -178,7 +182,7 @@ def test_passwords_are_in_secrets_and_the_hub_keeps_hashes() -> None:
     assert {one.name for one in found.resources if "canary" in str(one.inputs)} == set(holders)
     for holder, namespace in holders.items():
         secret = found.named(holder).inputs
-        assert secret["stringData"] == {"password": "canary", "ca.crt": "PEM"}
+        assert secret["stringData"] == {"password": "canary", "ca.crt": certificate()}
         assert (secret["metadata"]["name"], secret["metadata"]["namespace"]) == (central_logs.CREDENTIALS, namespace)
     files = found.named("loki-gateway-htpasswd").inputs["stringData"]
     users = [line.partition(":")[0] for line in files["senders"].splitlines()]

@@ -54,6 +54,11 @@ def test_the_authority_of_the_hub_is_in_the_secret_too() -> None:
     assert "tlsConfig" not in remote()[0]
 
 
+def test_a_scheme_in_capitals_is_the_same() -> None:
+    [spec] = remote(**LOGIN, url="HTTPS://Hub.example.com/x/", caSecret="hubCa")
+    assert spec["url"] == "https://Hub.example.com/x"
+
+
 def test_queue_and_filter() -> None:
     [spec] = remote(keep="node_.*", timeout="10s", queue={"maxShards": 5, "maxBackoff": "1m"})
     assert spec["writeRelabelConfigs"] == [

@@ -1,5 +1,6 @@
 """Where no node in namespaces can be: kind makes the local cluster where Docker is, else there are fake nodes only."""
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from tools.cluster.images import Brought
 from tools.cluster.state import Mode, State
 from tools.console import UserError
 from tools.inbox import local as inbox
+from tools.reach import Reach, reach
 from tools.rules import stack_settings
 
 
@@ -102,7 +104,7 @@ def test_a_port_leads_to_a_service_and_is_opened_again(machine: Path) -> None:
 def test_a_port_whose_pod_has_gone_is_opened_again_when_the_stack_is_asked(
     machine: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The forward of kubectl runs on after its pod, and ends at the first call."""
+    """The forward of kubectl runs on after its pod, and ends at the first call. Another's stays as it is."""
     folder = machine / "local"
     running = cluster.start(folder)
     [port] = parts.free_ports("real").values()
@@ -110,11 +112,27 @@ def test_a_port_whose_pod_has_gone_is_opened_again_when_the_stack_is_asked(
         running.forward(port, "monitoring/loki-gateway", 8080)
         stale = running.state.parts[f"forward-{port}"]
         urls = {"loki": f"http://127.0.0.1:{port}"}
-        monkeypatch.setattr("tools.access.access", lambda found, _: Access(found, urls, "", ""))
-        (machine / "gone").touch()
-        opened = attach(folder, stack_settings("dev"))
+        monkeypatch.setattr("tools.access.access", lambda found, *_: Access(found, urls, "", ""))
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            taken = listener.getsockname()[1]
+            running.state.forwards[str(taken)] = ("monitoring/grafana", 3000)
+            running.state.save()
+            (machine / "gone").touch()
+            opened = attach(folder, stack_settings("dev"), "loki")
         again = opened.running.state.parts[f"forward-{port}"]
         assert (stale.alive, again.alive) == (False, True)
+    finally:
+        cluster.stop(folder)
+
+
+def test_a_port_that_ended_is_no_end_of_the_cluster(machine: Path) -> None:
+    folder = machine / "local"
+    running = cluster.start(folder)
+    [port] = parts.free_ports("real").values()
+    try:
+        running.forward(port, "monitoring/loki-gateway", 8080)
+        processes.kill([running.state.parts[f"forward-{port}"]])
+        assert reach(stack_settings("dev"), folder) == Reach(str(running.kubeconfig))
     finally:
         cluster.stop(folder)
 

@@ -9,9 +9,9 @@ import pytest
 
 from settings import SettingsError
 from tools.apply import LocalSecrets
-from tools.manifests import Manifests, objects_of
+from tools.manifests import Manifests, objects_of, unset_secrets
 from tools.render import NOT_WRITTEN, write
-from tools.synth import Program, Resource, plain, stack_config
+from tools.synth import Program, Resource, plain, settings_of, stack_config
 
 SECRET = {
     "apiVersion": "v1",
@@ -53,6 +53,19 @@ def test_charts_and_components_are_no_objects() -> None:
     component = Resource("observability:index:Loki", "l", "u", "", {}, frozenset(), False, "", False)
     assert objects_of(chart) is None
     assert objects_of(component) is None
+
+
+def test_keys_of_others_in_a_stack_file_are_no_settings(tmp_path: Path) -> None:
+    """The engine's and the providers' own, which the program does not read either."""
+    file = tmp_path / "Pulumi.edge.yaml"
+    file.write_text("""config:
+  observability:cluster: {name: edge, distribution: k3s}
+  observability:alertmanager: {heartbeat: {urlSecret: beats, logsUrlSecret: logs}}
+  kubernetes:context: edge
+  pulumi:tags: {team: platform}
+""")
+    assert unset_secrets(file, stack_config(file)) == ["beats", "logs"]
+    assert settings_of(file, stack_config(file)).cluster.name == "edge"
 
 
 def test_plain_values() -> None:

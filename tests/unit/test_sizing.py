@@ -29,6 +29,13 @@ def test_every_answer_is_a_valid_piece_of_a_stack_file(nodes: int, pods: int, lo
     assert settings.loki.distributed is (logs > 4)
 
 
+@pytest.mark.parametrize(("said", "counted"), [("yes", True), ("no", False), ("", False)])
+def test_make_counts_the_second_agent_only_where_it_is_asked_to(said: str, counted: bool) -> None:
+    command = ["make", "--dry-run", "sizing", "NODES=1", "PODS=1", "LOGS=1", f"CENTRAL_LOGS={said}"]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert ("--central-logs" in shown) is counted
+
+
 def test_the_tables_of_the_page_are_what_the_calculator_says() -> None:
     rows = re.findall(r"^\| (\d+) \| (\d+) \| ([\d,]+) \| (\w+) \| (\w+) \| (\w+) \| (\w+) \|$", PAGE, re.MULTILINE)
     assert len(rows) == 4

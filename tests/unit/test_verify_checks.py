@@ -21,6 +21,7 @@ from tools.console import UserError
 from tools.reach import Part, Parts, Reach, reach
 from tools.verify import delivery, logs, nodes, rules
 from tools.verify.__main__ import show, verify
+from tools.verify.operator import GROUP
 from tools.verify.result import Result, some
 
 SETTINGS = parse(
@@ -142,8 +143,8 @@ class FakeReach(Reach):
                 return {"items": [item for item in cluster.pods if item["metadata"]["namespace"] == namespace]}
             case "services":
                 return {"items": [{}]}
-        items = {"nodes": cluster.nodes, "prometheusrules": cluster.rule_objects, "configmaps": cluster.boards}
-        items |= {"prometheuses": cluster.operated, "alertmanagers": []}
+        items = {"nodes": cluster.nodes, f"prometheusrules.{GROUP}": cluster.rule_objects, "configmaps": cluster.boards}
+        items |= {f"prometheuses.{GROUP}": cluster.operated, f"alertmanagers.{GROUP}": []}
         return {"items": items[arguments[0]]}
 
     @contextmanager

@@ -33,12 +33,12 @@ class Prometheus(Part):
 
     def read(self, path: str) -> Any:
         [query] = parse_qs(urlsplit(path).query)["query"]
-        [name] = [name for name in ("WRITTEN", "SENT", "RECEIVED") if getattr(hub, name) == query]
+        [name] = [name for name in ("WRITTEN", "SENT", "EVENTS", "RECEIVED") if getattr(hub, name) == query]
         found = self.answers.get(name, [])  # type: ignore[attr-defined]
         return {"data": {"result": [{"metric": labels, "value": [0, str(value)]} for labels, value in found]}}
 
 
-@pytest.mark.parametrize("query", [hub.WRITTEN, hub.SENT, hub.RECEIVED, ALIVE])
+@pytest.mark.parametrize("query", [hub.WRITTEN, hub.SENT, hub.EVENTS, hub.RECEIVED, ALIVE])
 def test_queries_name_what_exists(query: str) -> None:
     assert mistakes(query) == []
 
@@ -58,9 +58,24 @@ def test_remote_write(late: list[tuple[dict[str, str], float]], well: bool, seen
 
 
 def test_lines_to_the_hub() -> None:
-    assert hub.sending(Prometheus(SENT=[({"host": "a"}, 7)])).seen == "7 lines were taken by the hub in 5 minutes"
+    chosen = settings(centralLogs=CENTRAL)
+    lines = [({"host": "a"}, 7.0)]
+    assert hub.sending(Prometheus(SENT=lines), chosen).seen == "7 lines were taken by the hub in 5 minutes"
     for silent in ([({"host": "a"}, 0.0)], []):
-        assert not hub.sending(Prometheus(SENT=silent)).well
+        assert not hub.sending(Prometheus(SENT=silent), chosen).well
+
+
+@pytest.mark.parametrize(
+    ("codes", "well"), [([], True), (["204"], True), (["-1", "204"], True), (["-1", "500"], False), (["401"], False)]
+)
+def test_events_to_the_hub(codes: list[str], well: bool) -> None:
+    """There may be none; those that there are must not all be refused."""
+    answers = Prometheus(SENT=[({"host": "a"}, 7.0)], EVENTS=[({"status_code": code}, 1.0) for code in codes])
+    found = hub.sending(answers, settings(centralLogs=CENTRAL))
+    assert found.well == well
+    assert well or found.seen.endswith(f"; it took no event, answers: {', '.join(codes)}")
+    assert all(name in found.todo for name in ("DaemonSet central-logs", "Deployment central-events"))
+    assert hub.sending(answers, settings(centralLogs=CENTRAL | {"events": False})).well
 
 
 def test_lines_of_clusters() -> None:

@@ -63,7 +63,7 @@ def restore(volume: Volume, file: Path, leave_out: Sequence[str] = ()) -> None:
 
     Raises UserError with the command's own words.
     """
-    run(volume.emptying())
+    run(volume.emptying(), f"emptying {volume.folder}")
     with subprocess.Popen(volume.writing(), stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdin
         assert process.stderr
@@ -76,14 +76,14 @@ def restore(volume: Volume, file: Path, leave_out: Sequence[str] = ()) -> None:
     if process.returncode:
         raise UserError(f"{file.name} did not get into {volume.folder}: {said[-500:]}")
     for path in leave_out:
-        run(volume.removing(path))
+        run(volume.removing(path), f"removing {path} from {volume.folder}")
 
 
-def run(command: Sequence[str]) -> None:
-    """Run a command. Raises UserError with its own words."""
+def run(command: Sequence[str], doing: str) -> None:
+    """Run a command. Raises UserError with `doing` and its own words."""
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
-        raise UserError(f"{' '.join(command[-4:])} failed: {result.stderr.strip()[-500:]}")
+        raise UserError(f"{doing} failed: {result.stderr.strip()[-500:]}")
 
 
 def digest(file: Path) -> str:

@@ -44,10 +44,10 @@ def lead(state: State, listen: int, host: str, port: int) -> None:
             return
 
 
-def reopen(state: State) -> None:
-    """Open those forwarded ports again whose process ended. Raises `UserError` as `lead`."""
-    for listen, (host, port) in list(state.forwards.items()):
-        lead(state, int(listen), host, port)
+def reopen(state: State, listen: int) -> None:
+    """Open a port again whose process ended; one that was never led anywhere is left alone. Raises as `lead`."""
+    if str(listen) in state.forwards:
+        lead(state, listen, *state.forwards[str(listen)])
 
 
 def _command(state: State, listen: int, host: str, port: int) -> list[str | Path]:

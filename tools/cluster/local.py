@@ -52,9 +52,9 @@ class Cluster:
         """
         forwards.lead(self.state, listen, host, port)
 
-    def reopen_forwards(self) -> None:
-        """Open those forwarded ports again that ended. Raises `UserError` where that fails."""
-        forwards.reopen(self.state)
+    def reopen_forward(self, listen: int) -> None:
+        """Open a forwarded port again, if what leads there ended. Raises `UserError` where that fails."""
+        forwards.reopen(self.state, listen)
 
     def run_on_node(self, *command: str) -> str:
         """Run a command where the files and mounts of the node that runs containers are, and return its output.

@@ -167,7 +167,7 @@ def main() -> int:
         return 0
     names = list(dict.fromkeys(name for argument in arguments.names for name in argument.split()))
     check(names, shipped)
-    access = attach(LOCAL, settings)
+    access = attach(LOCAL, settings, "prometheus", "loki", "alertmanager", "inbox")
     access.running.ensure_images([BUSYBOX])
     trails = fire(names, access, shipped)
     lost = [trail for trail in trails if not trail.done]

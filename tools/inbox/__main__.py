@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--stack", default="dev", help="the name in Pulumi.<stack>.yaml")
     parser.add_argument("--once", action="store_true", help="end after what is there")
     arguments = parser.parse_args()
-    access = attach(LOCAL, stack_settings(arguments.stack))
+    access = attach(LOCAL, stack_settings(arguments.stack), "inbox")
     say(f"The page is at {access.urls['inbox']}/ . New messages come below; Ctrl-C ends this, not the inbox.")
     console = Console()
     last = 0

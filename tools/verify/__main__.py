@@ -79,7 +79,7 @@ def _hub_and_spoke(
     if settings.central_logs:
         app = central_logs.APP
         yield until_well(lambda: nodes.agents(cluster, settings, app), "log agent of the hub on every node", wait)
-        yield until_well(lambda: hub.sending(parts.prometheus()), "lines to the hub", wait)
+        yield until_well(lambda: hub.sending(parts.prometheus(), settings), "lines to the hub", wait)
     if settings.hub.enabled:
         yield until_well(lambda: hub.rules(parts.hub(), selection), "hub: rules", wait)
         yield until_well(lambda: hub.clusters(parts.hub()), "hub: clusters", wait)

@@ -23,6 +23,10 @@ sum by (host) (
   or increase(loki_write_sent_entries_total{{job="{central_logs.APP}"}}[5m])
 )"""
 
+_PUSHES = f'loki_write_request_duration_seconds_count{{job="{central_logs.EVENTS}"}}'
+EVENTS = f"sum by (status_code) (({_PUSHES} - {_PUSHES} offset 5m) or {_PUSHES}) > 0"
+"""Pushes of five minutes. `increase` would not see the first one, which may be the only one of a quiet cluster."""
+
 
 def writing(prometheus: Part, settings: Settings) -> Result:
     """Each target of the remote write has got samples within the last two minutes."""
@@ -39,11 +43,19 @@ def writing(prometheus: Part, settings: Settings) -> Result:
     return Result("", not faults, some(faults or seen), todo)
 
 
-def sending(prometheus: Part) -> Result:
-    """The second log agent has sent lines within the last five minutes."""
+def sending(prometheus: Part, settings: Settings) -> Result:
+    """The second log agent has sent lines within the last five minutes, and not all pushes of events have failed."""
     sent = sum(value for _, value in _values(prometheus, SENT))
     seen = f"{sent:.0f} lines were taken by the hub in 5 minutes" if sent else "the hub took no line in 5 minutes"
-    return Result("", sent > 0, seen, f"the log of the DaemonSet {central_logs.APP}")
+    todo = f"the log of the DaemonSet {central_logs.APP}"
+    if not central_logs.sends_events(settings):
+        return Result("", sent > 0, seen, todo)
+    # A quiet cluster has no events. -1 is a push without any answer.
+    codes = sorted({labels.get("status_code", "") for labels, _ in _values(prometheus, EVENTS)})
+    refused = bool(codes) and not any(code.startswith("2") for code in codes)
+    if refused:
+        seen += f"; it took no event, answers: {some(codes)}"
+    return Result("", sent > 0 and not refused, seen, f"{todo}, and of the Deployment {central_logs.EVENTS}")
 
 
 def clusters(hub: Part) -> Result:

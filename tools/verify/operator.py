@@ -7,13 +7,15 @@ from tools.reach import Reach
 from tools.verify.result import Result, some
 
 KINDS = ("prometheuses", "alertmanagers")
+GROUP = "monitoring.coreos.com"
+"""Other operators have kinds of the same names."""
 MADE = "Reconciled"
 """The condition in an object's status (prometheus-operator's API, `ConditionType`)."""
 
 
 def reconciled(cluster: Reach, namespace: str) -> Result:
     """Every object of the operator's kinds is reconciled at its present generation."""
-    items = {kind: cluster.get(kind, f"--namespace={namespace}")["items"] for kind in KINDS}
+    items = {kind: cluster.get(f"{kind}.{GROUP}", f"--namespace={namespace}")["items"] for kind in KINDS}
     why = {f"{kind}/{item['metadata']['name']}": _why(item) for kind, found in items.items() for item in found}
     faults = [f"{name}: {text}" for name, text in why.items() if text]
     todo = f"kubectl -n {namespace} logs -l app.kubernetes.io/component=prometheus-operator"

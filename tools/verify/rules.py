@@ -8,6 +8,7 @@ from components.alert_rules import HUB
 from components.pods import selector
 from components.rule_files import RuleFile, Selection
 from tools.reach import Part, Reach
+from tools.verify.operator import GROUP
 from tools.verify.result import Result, some
 
 Loaded = Mapping[str, Counter[str]]
@@ -32,7 +33,7 @@ def prometheus(part: Part, cluster: Reach, namespace: str, selection: Selection)
     """The objects in the cluster say what the files say, and Prometheus has loaded them and can evaluate them."""
     groups = part.read("/api/v1/rules")["data"]["groups"]
     labels = ",".join(f"{key}={value}" for key, value in selector("alert-rules").items())
-    objects = cluster.get("prometheusrules", f"--namespace={namespace}", f"--selector={labels}")["items"]
+    objects = cluster.get(f"prometheusrules.{GROUP}", f"--namespace={namespace}", f"--selector={labels}")["items"]
     faults = [*differences(wanted(selection), loaded(groups)), *stale(objects, selection), *failing(groups)]
     return _result("Prometheus", wanted(selection), faults, f"kubectl -n {namespace} describe prometheusrules")
 

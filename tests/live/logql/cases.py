@@ -36,8 +36,11 @@ from tests.live.logql.logql import refused
 from tests.rules.expressions import fill_text, number
 
 FOLDER = Path(__file__).parent / "cases"
-LEFT_OUT = {("container", "loki"), ("app", "loki"), ("app", "event-exporter")}
-"""Streams that no recording may read: Loki logs the text of each query, and events have rules of their own."""
+LEFT_OUT = {
+    ("container", "loki"),
+    *(("app", name) for name in ("loki", "event-exporter", "central-logs", "central-events")),
+}
+"""Streams that no recording may read: Loki logs the text of each query; events, and what sends to a hub, have rules."""
 _FACTS = {"component", "team", "severity", "for"}
 
 

@@ -13,7 +13,7 @@ from components.rule_files import RuleFile, component
 from components.tuning import tunables, tune
 from settings.base import seconds
 from tests.live.logql import stack
-from tests.live.logql.cases import alerts, cases
+from tests.live.logql.cases import LEFT_OUT, alerts, cases
 from tests.live.logql.logql import is_broad, selectors, windows
 from tools import binaries
 
@@ -114,13 +114,14 @@ def test_filters_are_cheap(group: dict[str, Any], rule: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(("group", "rule"), written())
-def test_broad_rules_leave_out_loki_and_events(group: dict[str, Any], rule: dict[str, Any]) -> None:
-    """Loki logs the text of each query, and so would be found by it; events have rules of their own."""
+def test_broad_rules_leave_out_loki_events_and_senders(group: dict[str, Any], rule: dict[str, Any]) -> None:
+    """Loki logs the text of each query, and so would be found by it; events and senders have rules of their own."""
     for selector in selectors(rule["expr"]):
         if is_broad(selector):
             left_out = {m.label: re.compile(m.value) for m in selector if m.op == "!~"}
-            for label, value in (("container", "loki"), ("app", "loki"), ("app", "event-exporter")):
+            for label, value in LEFT_OUT:
                 assert left_out[label].fullmatch(value)
+            assert not left_out["app"].fullmatch("central-api")
 
 
 @pytest.mark.parametrize(("group", "rule"), [p for p in written() if "record" in p.values[1]])
