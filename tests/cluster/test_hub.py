@@ -62,6 +62,8 @@ def sections() -> dict[str, Any]:
         **SECTIONS,
         "prometheus": {**prometheus, "remoteWrite": [TARGET]},
         "alertmanager": {**alertmanager, "heartbeat": "none"},
+        # No Grafana is run here.
+        "grafana": {"enabled": False},
     }
 
 
