@@ -46,10 +46,11 @@ for index in range(5):
 
 @dataclass
 class Times:
-    """Seconds of each step by round, and how many resources there were after `up`."""
+    """Seconds of each step by round, and after `up` how many resources there were, and how large the state was."""
 
     seconds: dict[str, list[float]] = field(default_factory=dict)
     resources: int = 0
+    state_bytes: int = 0
 
     def timed(self, step: str, run: Callable[[], object]) -> None:
         """Run one step and write its time down."""
@@ -125,6 +126,8 @@ class Plain:
     engine: Engine
     local: Cluster
     folder: Path
+    backend: Mapping[str, str] = field(default_factory=dict)
+    """Environment of another backend than the folder."""
     times: Times = field(default_factory=Times)
 
     def life(self) -> None:
@@ -132,7 +135,9 @@ class Plain:
         self.prepare()
         self.times.timed("first preview", lambda: self._run("preview"))
         self.times.timed("up", lambda: self._run("up", "--yes", "--skip-preview"))
-        self.times.resources = len(json.loads(self._run("stack", "export"))["deployment"]["resources"])
+        exported = self._run("stack", "export")
+        self.times.resources = len(json.loads(exported)["deployment"]["resources"])
+        self.times.state_bytes = len(exported.encode())
         self.times.timed("no-op preview", lambda: self._run("preview", "--expect-no-changes"))
         self.times.timed("one change", lambda: self._run("up", "--yes", "--skip-preview", threshold="85"))
         self.times.timed("destroy", lambda: self._run("destroy", "--yes", "--skip-preview"))
@@ -151,7 +156,7 @@ class Plain:
         (self.folder / "__main__.py").write_text(self.program)
         options = f"{{virtualenv: {ROOT / '.venv'}}}"
         (self.folder / "Pulumi.yaml").write_text(f"name: {self.name}\nruntime: {{name: python, options: {options}}}\n")
-        self._run("stack", "init")
+        self._run("stack", "init", "--secrets-provider", "passphrase")
 
     def _run(self, *command: str, threshold: str = "80") -> str:
         environment: Mapping[str, str] = {
@@ -159,6 +164,7 @@ class Plain:
             "PULUMI_CONFIG_PASSPHRASE": "bench-only",
             "PYTHONPATH": str(ROOT),
             "BENCH_THRESHOLD": threshold,
+            **self.backend,
         }
         return self.engine.run([*command, "--cwd", str(self.folder), "--stack", "bench"], environment, quiet=True)
 
