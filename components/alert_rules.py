@@ -29,7 +29,11 @@ def content(file: RuleFile) -> str:
 
 
 class AlertRules(pulumi.ComponentResource):
-    """One ConfigMap a file; for Prometheus a PrometheusRule of the same content beside it."""
+    """One ConfigMap a file; for Prometheus a PrometheusRule of the same content beside it.
+
+    Prometheus reads the PrometheusRule alone, so its ConfigMaps, which are for people, are made after `copies_after`:
+    the engine writes its whole state around each object, and large ones that nothing waits for come last.
+    """
 
     def __init__(
         self,
@@ -39,10 +43,13 @@ class AlertRules(pulumi.ComponentResource):
         prometheus: Selection,
         loki: Selection,
         crds: pulumi.Resource,
+        copies_after: pulumi.Resource,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("observability:index:AlertRules", name, {}, opts)
         namespace = settings.namespaces.main
+        child = pulumi.ResourceOptions(parent=self)
+        copy = pulumi.ResourceOptions(parent=self, depends_on=[copies_after])
         for evaluator, selection in (("prometheus", prometheus), ("loki", loki)):
             for file in selection.files:
                 meta = pods.metadata(APP, namespace, config_map_name(evaluator, file))
@@ -51,7 +58,7 @@ class AlertRules(pulumi.ComponentResource):
                     f"{name}-{evaluator}-{file.name}",
                     metadata=labelled,
                     data={f"{file.name}.yaml": content(file)},
-                    opts=pulumi.ResourceOptions(parent=self),
+                    opts=child if evaluator == "loki" else copy,
                 )
                 if evaluator == "prometheus":
                     meta = pods.metadata(APP, namespace, file.name)

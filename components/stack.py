@@ -11,7 +11,7 @@ from components import (
     addresses,
     blackbox_config,
     cloudflare_tunnel,
-    dashboards,
+    dashboard_files,
     deletion,
     flux,
     grafana_values,
@@ -77,10 +77,10 @@ def existing_jobs(settings: Settings) -> dict[str, str]:
     return settings.exporters.jobs() | ({"cloudflared": tunnel} if tunnel else {})
 
 
-def select_dashboards(settings: Settings) -> dashboards.Selection:
+def select_dashboards(settings: Settings) -> dashboard_files.Selection:
     """Dashboards that the stack ships, with its runbooks and thresholds. Raises SettingsError for a broken file."""
     files = [*_rule_files("prometheus"), *_rule_files("loki")]
-    return dashboards.select(dashboards.load(ROOT / "dashboards"), files, settings.alerts, running(settings))
+    return dashboard_files.select(dashboard_files.load(ROOT / "dashboards"), files, settings.alerts, running(settings))
 
 
 def gitops(
@@ -118,12 +118,13 @@ class ObservabilityStack(pulumi.ComponentResource):
 
         namespaces = Namespaces("namespaces", settings=settings.namespaces, opts=pulumi.ResourceOptions(parent=self))
         below = pulumi.ResourceOptions(parent=self, depends_on=[namespaces])
+        # First, and beside what needs none of them: of all that others wait for they take the longest.
+        crds = PrometheusOperatorCrds("prometheus-operator-crds", settings=settings, opts=below).ready
         admission = PodAdmission("pod-admission", settings=settings, opts=below)
         # A pod whose priority class is missing is refused.
         child = pulumi.ResourceOptions(parent=self, depends_on=[namespaces, admission])
         if network_policies.enabled(settings):
             NetworkPolicies("network-policies", settings=settings, opts=child)
-        crds = PrometheusOperatorCrds("prometheus-operator-crds", settings=settings, opts=child).ready
         gateway = LokiGateway("loki-gateway", settings=settings, secrets=secrets, opts=child)
         metrics = KubePrometheusStack(
             "kube-prometheus-stack",
@@ -141,6 +142,7 @@ class ObservabilityStack(pulumi.ComponentResource):
             prometheus=probe_teams.by_target(prometheus_rules, settings),
             loki=loki_rules,
             crds=crds,
+            copies_after=metrics,
             opts=child,
         )
         if settings.grafana.enabled:

@@ -129,6 +129,9 @@ class LocalStack:
         return {
             "PULUMI_BACKEND_URL": f"file://{self.folder / 'state'}",
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(passphrase),
+            # The engine writes the whole state twice for each object. It takes only one of the two.
+            "PULUMI_DIY_BACKEND_ZSTD": "true",
+            "PULUMI_DIY_BACKEND_GZIP": "false",
             "VIRTUAL_ENV": str(ROOT / ".venv"),
         }
 
