@@ -30,12 +30,12 @@ from rich.table import Table
 from components.monitors import GROUP_VERSION
 from settings import Settings
 from tools.access import Access, attach
+from tools.cluster import LOCAL
 from tools.console import UserError, run, say
 from tools.fire import __main__ as fire
 from tools.fire.cause import BUSYBOX, Ground, Object, pod, shell
 from tools.fire.workloads import ON_OWN_NODE, evict
 from tools.rules import stack_settings
-from tools.up import LOCAL
 
 NAMESPACE = "bench-delivery"
 LINE, METRIC, COPY = "WorkloadCreationForbidden", "PodEvicted", "BenchPodEvicted"
@@ -154,9 +154,10 @@ def _wait_for_copy(access: Access) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def clean(access: Access) -> None:
-    """Delete every namespace of a run, and with them all objects."""
-    access.running.kubectl("delete", "namespaces", f"--selector={NAMESPACE}=run", "--wait=false")
+def clean(access: Access, *, wait: bool) -> None:
+    """Delete every namespace of a run, and with them all objects; `wait` until they are gone."""
+    how = [f"--wait={json.dumps(wait)}", "--timeout=120s"]
+    access.running.kubectl("delete", "namespaces", f"--selector={NAMESPACE}=run", *how)
 
 
 def quantile(values: list[float], percent: int) -> float:
@@ -174,10 +175,14 @@ def main() -> None:
     settings = stack_settings(arguments.stack)
     access = attach(LOCAL, settings)
     access.running.ensure_images([BUSYBOX])
+    # What a run left that was killed, or that another just deletes: nothing can be made in a namespace that ends.
+    clean(access, wait=True)
+    fire.end_as_by_ctrl_c()
     try:
         times = measure(access, settings, names(arguments.runs))
     finally:
-        clean(access)
+        with fire.undisturbed():
+            clean(access, wait=False)
     table = Table("way", "at Alertmanager p50", "p95", "message p50", "p95", "goal p95", title="seconds")
     figures = {
         alert: {"taken": times.seconds(alert, times.taken), "told": times.seconds(alert, times.told)} for alert in WAYS

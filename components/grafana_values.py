@@ -3,7 +3,7 @@
 from typing import Any
 
 from components import deletion, images, pods
-from components.dashboards import FOLDERS
+from components.dashboard_files import FOLDERS
 from components.grafana_data_sources import data_sources
 from components.loki_gateway import CREDENTIALS
 from components.versions import IMAGES

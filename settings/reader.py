@@ -84,7 +84,7 @@ def load() -> Loaded:
 
 def _check_authorities(settings: Settings, config: pulumi.Config, file: str) -> None:
     # At once, not when the secret's value is used: an error there comes with tracebacks. The value is not told.
-    for key in dict.fromkeys(_secret_keys(settings, "ca_secret")):
+    for key in authority_keys(settings):
         text = get_config(config.full_key(key)) or ""
         # What `make render` puts in the place of a secret passes.
         if text != f"<secret {key}>" and not are_certificates(text):
@@ -129,6 +129,11 @@ def parse(
 def secret_keys(model: BaseModel) -> list[str]:
     """Names of all secrets that the settings refer to, in order, each once."""
     return list(dict.fromkeys(_secret_keys(model)))
+
+
+def authority_keys(model: BaseModel) -> list[str]:
+    """Names of those secrets that have to be the certificate of an authority, each once."""
+    return list(dict.fromkeys(_secret_keys(model, "ca_secret")))
 
 
 def _secret_keys(value: object, fields: str = "_secret") -> Iterator[str]:

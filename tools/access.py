@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from components import addresses
 from components.loki_gateway import CREDENTIALS
 from settings import Settings
+from settings.cluster import NamespacesSettings
 from tools.cluster import Cluster, namespaces
 from tools.console import UserError, progress
 from tools.inbox import local
@@ -32,12 +33,13 @@ POLL_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Access:
-    """URLs on this machine by the part's name, and Loki's user and password."""
+    """URLs on this machine by the part's name, Loki's user and password, and where the stack lives."""
 
     running: Cluster
     urls: dict[str, str]
     user: str
     password: str
+    namespaces: NamespacesSettings
 
     def read(self, name: str, path: str) -> Any:
         """What a part answers, from JSON or YAML. Raises UserError, which names the part, where it does not."""
@@ -113,7 +115,7 @@ def access(running: Cluster, settings: Settings, used: Collection[str] = ()) -> 
         urls["inbox"] = f"http://127.0.0.1:{_open(running, inbox, HTTP_PORT)}"
     secret = _get(running, "secret", CREDENTIALS, f"--namespace={namespace}")["data"]
     user, password = (base64.b64decode(secret[key]).decode() for key in ("username", "password"))
-    return Access(running, urls, user, password)
+    return Access(running, urls, user, password, settings.namespaces)
 
 
 def _get(running: Cluster, *arguments: str) -> Any:

@@ -7,9 +7,11 @@ import string
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from tools.cluster.kubectl import kubectl
+from tools.cluster.pki import Authority
 from tools.console import UserError, progress, say
 from tools.manifests import Manifests
 
@@ -43,6 +45,10 @@ class LocalSecrets:
         """A stand-in for a secret that the stack file does not hold: an address on this machine that nobody answers."""
         return self._once(key, lambda: f"http://127.0.0.1:9/{key}")
 
+    def certificate(self, key: str) -> str:
+        """A stand-in for one that has to be a certificate (PEM): that of an authority whose own key is thrown away."""
+        return self._once(key, _authority)
+
     def _once(self, name: str, make: Callable[[], str]) -> str:
         with self._lock:
             if name not in self._values:
@@ -51,6 +57,12 @@ class LocalSecrets:
                 self._file.touch(mode=0o600)
                 self._file.write_text(json.dumps(self._values, indent=1))
             return self._values[name]
+
+
+def _authority() -> str:
+    with TemporaryDirectory(prefix="authority-") as folder:
+        Authority(Path(folder))
+        return (Path(folder) / "ca.crt").read_text()
 
 
 def apply(kubeconfig: Path, rendered: Manifests) -> list[str]:

@@ -6,9 +6,10 @@ import subprocess
 
 from tools import binaries
 from tools.access import attach
+from tools.cluster import LOCAL
 from tools.console import UserError, run
 from tools.rules import stack_settings
-from tools.up import LOCAL, is_local
+from tools.up import is_local
 
 DEFAULT = '{namespace=~".+"}'
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from settings.reader import PROJECT, secret_keys
+from settings.certificates import are_certificates
+from settings.reader import PROJECT, authority_keys, secret_keys
 from tools import charts, stand_in, synth
 from tools.binaries import module_dir
 
@@ -91,6 +92,11 @@ def manifests(
     if local:
         result.objects = stand_in.recorded(result.objects)
         result.stand_ins = stand_in.names(result.objects)
+        for key in authority_keys(synth.settings_of(file, config)):
+            if key in unset and are_certificates(secrets(key)):
+                result.stand_ins.append(
+                    f"The secret {key} is not set. A certificate made here, which has signed nothing, is in its place."
+                )
     return result
 
 

@@ -34,6 +34,8 @@ class Page:
     urls: dict[str, str] = field(default_factory=dict)
     rules: dict[str, str] = field(default_factory=dict)
     firing: list[str] = field(default_factory=list)
+    namespace: str = ""
+    """Where most of its pods run, for an example of a query."""
 
 
 def complete(page: Page, access: Access) -> Page:
@@ -46,6 +48,7 @@ def complete(page: Page, access: Access) -> Page:
         urls=access.urls,
         rules=rules(access),
         firing=firing(access),
+        namespace=access.namespaces.main,
     )
 
 
@@ -96,11 +99,12 @@ def show(page: Page) -> None:
             table.add_row(TITLES[name], url, page.rules.get(name, ""))
         console.print("", table)
         console.print(f"Alerts now: {', '.join(page.firing) or 'none'}")
+    stack = "" if page.stack == "dev" else f" STACK={page.stack}"
     commands = ["Fake nodes only: the objects are there, and no container runs. No logs, no alerts, no messages."]
     if page.urls:
         commands = [
-            """Logs      make logs QUERY='{namespace="monitoring"}'""",
-            "Messages  make inbox",
-            "Faults    make fire ALERT=PodCrashLooping    (make fire lists what can be caused)",
+            f"""Logs      make logs{stack} QUERY='{{namespace="{page.namespace}"}}'""",
+            f"Messages  make inbox{stack}",
+            f"Faults    make fire{stack} ALERT=PodCrashLooping    (make fire{stack} lists what can be caused)",
         ]
-    console.print("\n".join(["", *commands, "Stop      make down"]), markup=False)
+    console.print("\n".join(["", *commands, f"Stop      make down{stack}"]), markup=False)

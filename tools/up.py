@@ -3,14 +3,16 @@
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from components.versions import CHARTS
 from settings.cluster import Distribution
+from settings.reader import authority_keys
 from tools import charts, cluster, engine, readiness, volumes
 from tools.access import access
 from tools.apply import LocalSecrets, apply
+from tools.cluster import LOCAL
 from tools.console import UserError, run, say
 from tools.inbox import local as inbox
 from tools.inbox.redirect import redirected, redirected_config
@@ -22,9 +24,6 @@ from tools.rules import stack_settings
 from tools.stand_in import GRAFANA_IMAGES, STANDS_FOR, without_grafana
 from tools.stand_in.kinds import Object
 from tools.synth import ROOT
-
-LOCAL = ROOT / "out" / "local"
-"""Everything of the local cluster: its state, the engine's, generated secrets. `make down` removes it."""
 
 
 def is_local(stack: str) -> bool:
@@ -60,7 +59,8 @@ def _up_local(stack: str, *, fake_nodes: bool, folder: Path) -> None:
     running = cluster.start(folder, fake_nodes_only=fake_nodes)
     marker.write_text(way)
     runs = running.mode != "fake"
-    rendered, missing = _rendered(stack, running, LocalSecrets(folder / "secrets.json"))
+    local = LocalSecrets(folder / "secrets.json")
+    rendered, missing = _rendered(stack, running, local)
     if runs:
         inbox.start(running)
     if reason:
@@ -73,7 +73,8 @@ def _up_local(stack: str, *, fake_nodes: bool, folder: Path) -> None:
         say("Deploying by the Pulumi engine: CLI, plugins and charts are there.")
         local_stack = _local_stack(stack, folder)
         change = without_grafana if any(map(_is_grafana, missing)) else dict
-        local_stack.prepare(running.kubeconfig, inbox.secret, change=lambda config: redirected_config(change(config)))
+        secret = _secret(stack, local)
+        local_stack.prepare(running.kubeconfig, secret, change=lambda config: redirected_config(change(config)))
         local_stack.run("up", "--yes", "--skip-preview")
         if runs:
             _put_stand_ins(running, rendered.objects)
@@ -91,11 +92,18 @@ def _up_local(stack: str, *, fake_nodes: bool, folder: Path) -> None:
 def _rendered(stack: str, running: cluster.Cluster, local: LocalSecrets) -> tuple[Manifests, list[str]]:
     """The stack as this cluster can run it, and the images that cannot be had: with Grafana's goes Grafana."""
     file = ROOT / f"Pulumi.{stack}.yaml"
-    rendered = manifests(stack, file, secrets=inbox.secret, password=local.password, local=True)
+    secret = _secret(stack, local)
+    rendered = manifests(stack, file, secrets=secret, password=local.password, local=True)
     missing = running.ensure_images(images(rendered.objects)).missing if running.mode != "fake" else []
     if any(map(_is_grafana, missing)):
-        rendered = manifests(stack, file, secrets=inbox.secret, password=local.password, local=True, grafana=False)
+        rendered = manifests(stack, file, secrets=secret, password=local.password, local=True, grafana=False)
     return rendered, missing
+
+
+def _secret(stack: str, local: LocalSecrets) -> Callable[[str], str]:
+    """What stands for a secret that the stack file does not hold, by its key."""
+    authorities = authority_keys(stack_settings(stack))
+    return lambda key: local.certificate(key) if key in authorities else inbox.secret(key)
 
 
 def _put_stand_ins(running: cluster.Cluster, objects: list[Object]) -> None:
@@ -157,7 +165,8 @@ def preview(stack: str) -> None:
     with cluster.naming_ended(LOCAL):
         kubeconfig = cluster.start(LOCAL).kubeconfig
         local_stack = _local_stack(stack, LOCAL)
-        local_stack.prepare(kubeconfig, inbox.secret, change=redirected_config)
+        secret = _secret(stack, LocalSecrets(LOCAL / "secrets.json"))
+        local_stack.prepare(kubeconfig, secret, change=redirected_config)
         local_stack.run("preview", "--diff")
 
 

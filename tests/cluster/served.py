@@ -19,8 +19,9 @@ from components.alert_rules import config_map_name
 from components.stack import select_rules
 from settings import Settings
 from tests.cluster.operated import configuration, read, rule_files
+from tests.daemon import daemon
 from tests.live import test_central_logs as logs
-from tests.live.logql.daemons import LOCAL, Server, process
+from tests.live.logql.daemons import LOCAL, Server
 from tests.live.test_gateway import find_nginx, nginx_file
 from tools.binaries import find
 from tools.cluster import Cluster
@@ -78,9 +79,9 @@ def prometheus(
     }
     (folder / "prometheus.yaml").write_text(yaml.safe_dump(config))
     command = [find("prometheus"), f"--config.file={folder}/prometheus.yaml", f"--storage.tsdb.path={folder}/tsdb"]
-    with process([*command, f"--web.listen-address={LOCAL}:{port}", *options], folder / "log") as alive:
+    with daemon([*command, f"--web.listen-address={LOCAL}:{port}", *options], folder / "log") as alive:
         server = Server(port)
-        until(f"start of {name}", lambda: alive(name) and server.answers("/-/ready"))
+        until(f"start of {name}", lambda: alive() and server.answers("/-/ready"))
         yield server
 
 

@@ -1,7 +1,6 @@
 """The real kube-state-metrics makes `gotk_resource_info` of Flux's objects, with the labels that rules ask for."""
 
 import re
-import subprocess
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +10,7 @@ import yaml
 
 from components.flux_state import KINDS, custom_resource_state
 from tests.cluster.traces import wait_for
+from tests.daemon import daemon
 from tools import cluster
 from tools.binaries import find
 from tools.ports import free_ports
@@ -80,14 +80,9 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[
         [port] = free_ports(1)
         options = [f"--kubeconfig={running.kubeconfig}", f"--port={port}", "--host=127.0.0.1", "--resources=nodes"]
         options += [f"--custom-resource-state-config-file={config}", "--telemetry-host=127.0.0.1", "--telemetry-port=0"]
-        with (folder / "ksm.log").open("w") as log:
-            process = subprocess.Popen([find("kube-state-metrics"), *options], stdout=log, stderr=subprocess.STDOUT)
-        try:
-            url = f"http://127.0.0.1:{port}/metrics"
+        url = f"http://127.0.0.1:{port}/metrics"
+        with daemon([find("kube-state-metrics"), *options], folder / "ksm.log"):
             yield wait_for("series of each object", lambda: _info(url), lambda found: len(found) == len(OBJECTS), 120)
-        finally:
-            process.terminate()
-            process.wait(timeout=60)
 
 
 def _info(url: str) -> dict[str, dict[str, str]]:

@@ -22,6 +22,7 @@ from tests.cluster.operated import (
     operator,
     wait_for,
 )
+from tests.daemon import daemon
 from tests.live.probes import daemons
 from tools import cluster
 from tools.binaries import find
@@ -153,7 +154,7 @@ def test_annotated_pods_are_found_and_scraped(
             f"--storage.tsdb.path={tmp_path}/db",
         ]
         address = f"http://127.0.0.1:{port}"
-        with daemons.process([*command, f"--web.listen-address=127.0.0.1:{port}"], tmp_path / "log") as alive:
+        with daemon([*command, f"--web.listen-address=127.0.0.1:{port}"], tmp_path / "log") as alive:
 
             def sample() -> list[Any]:
                 if not daemons.answers(f"{address}/-/ready"):

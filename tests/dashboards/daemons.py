@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from tests.daemon import daemon
 from tests.dashboards import series
 from tests.dashboards.rules import recording_groups
 from tools.ports import free_ports
@@ -74,7 +75,7 @@ def running_prometheus(
         *(program, f"--config.file={config}", f"--storage.tsdb.path={folder / 'tsdb'}"),
         *(f"--web.listen-address=127.0.0.1:{port}", "--storage.tsdb.retention.time=60d", *options),
     ]
-    with _running(command, folder / "prometheus.log") as alive:
+    with daemon(command, folder / "prometheus.log") as alive:
         server = Server(port)
         wait("Prometheus", lambda: _answers(f"{server.url}/-/ready"), alive)
         yield server, alive
@@ -86,7 +87,7 @@ def loki(programs: dict[str, Path], folder: Path) -> Iterator[tuple[Server, int]
     port, grpc = free_ports(2)
     config = folder / "loki.yaml"
     config.write_text(yaml.safe_dump(_loki_config(port, grpc, folder)))
-    with _running([programs["loki"], f"-config.file={config}"], folder / "loki.log") as alive:
+    with daemon([programs["loki"], f"-config.file={config}"], folder / "loki.log") as alive:
         server = Server(port)
         wait("Loki", lambda: _answers(f"{server.url}/ready"), alive)
         end = int(time.time())
@@ -150,21 +151,11 @@ def _answers(url: str) -> bool:
         return False
 
 
-@contextmanager
-def _running(command: list[Any], log: Path) -> Iterator[Callable[[], bool]]:
-    with log.open("w") as out:
-        process = subprocess.Popen([str(part) for part in command], stdout=out, stderr=subprocess.STDOUT)
-    try:
-        yield lambda: process.poll() is None
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
-
-
 def wait(what: str, ready: Callable[[], bool], alive: Callable[[], bool]) -> None:
-    """Until `ready`. Raises `RuntimeError` when the program ends or the time is over."""
+    """Until `ready`. Raises `RuntimeError` when the program ends, by `alive`, or the time is over."""
     limit = time.monotonic() + START_SECONDS
     while not ready():
-        if not alive() or time.monotonic() > limit:
+        alive()
+        if time.monotonic() > limit:
             raise RuntimeError(f"{what}: not ready; see the log in the temporary folder")
         time.sleep(0.2)

@@ -12,8 +12,8 @@ from settings.alerts import AlertSettings
 from tests.dashboards.model import Panel, dashboards, panels
 from tests.dashboards.rules import tunes
 
-# (unit in the rule, unit of the panel) that count in the same measure: components/dashboards.py puts tuned values in as
-# they are.
+# (unit in the rule, unit of the panel) that count in the same measure: components/dashboard_files.py puts tuned values
+# in as they are.
 SAME_MEASURE = {
     ("celsius", "celsius"),
     ("percent", "percent"),

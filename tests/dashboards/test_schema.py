@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from components.dashboards import Dashboard, load, select
+from components.dashboard_files import Dashboard, load, select
 from settings.alerts import AlertSettings
 from tests.dashboards.model import FOLDER
 from tools import binaries

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.logql.daemons import Server, process
+from tests.daemon import daemon
+from tests.live.logql.daemons import Server
 from tools import binaries
 from tools.console import UserError
 from tools.engine import Engine
@@ -37,8 +38,8 @@ def minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     keys = {"MINIO_ROOT_USER": KEYS["AWS_ACCESS_KEY_ID"], "MINIO_ROOT_PASSWORD": KEYS["AWS_SECRET_ACCESS_KEY"]}
     listen = [f"--address=127.0.0.1:{port}", f"--console-address=127.0.0.1:{console}"]
     command = ["env", *(f"{key}={value}" for key, value in keys.items()), binaries.find("minio"), "server", *listen]
-    with process([*command, folder / "data"], folder / "log") as alive:
-        until("start of MinIO", lambda: alive("minio") and Server(port).answers("/minio/health/ready"))
+    with daemon([*command, folder / "data"], folder / "log") as alive:
+        until("start of MinIO", lambda: alive() and Server(port).answers("/minio/health/ready"))
         options = "disableSSL=true&s3ForcePathStyle=true&region=us-east-1"
         (folder / "address").write_text(f"s3://pulumi?endpoint=127.0.0.1:{port}&{options}")
         yield folder

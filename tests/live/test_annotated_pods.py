@@ -10,6 +10,7 @@ import yaml
 
 from components import annotated_pods
 from settings.metrics import AnnotatedPods
+from tests.daemon import daemon
 from tests.live.probes import daemons
 from tests.live.probes.servers import LOCAL, http
 from tools.binaries import find
@@ -68,7 +69,7 @@ def targets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
         command = [find("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={folder}/tsdb"]
         url = f"http://{LOCAL}:{listen}"
         log = Path(folder) / "log"
-        with daemons.process([*command, f"--web.listen-address={LOCAL}:{listen}"], log) as alive:
+        with daemon([*command, f"--web.listen-address={LOCAL}:{listen}"], log) as alive:
             assert daemons.wait("Prometheus", lambda: daemons.answers(f"{url}/-/ready"), alive)
 
             def tried() -> bool:

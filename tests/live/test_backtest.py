@@ -12,8 +12,9 @@ import pytest
 import yaml
 
 from settings import Settings, parse
+from tests.daemon import daemon
 from tests.live.logql import daemons
-from tests.live.logql.daemons import Server, Servers, process
+from tests.live.logql.daemons import Server, Servers
 from tools import binaries
 from tools.backtest.__main__ import evaluate, replay
 from tools.backtest.candidates import Candidate, candidates
@@ -84,9 +85,9 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Part]:
         "--storage.tsdb.retention.time=10d",
         f"--web.listen-address=127.0.0.1:{port}",
     ]
-    with process(command, folder / "log") as alive:
+    with daemon(command, folder / "log") as alive:
         server = Server(port)
-        until("start of Prometheus", lambda: alive("prometheus") and server.answers("/-/ready"))
+        until("start of Prometheus", lambda: alive() and server.answers("/-/ready"))
         yield Part("Prometheus", server.url)
 
 
@@ -155,8 +156,8 @@ def running_loki(folder: Path) -> Iterator[Server]:
     config: dict[str, Any] = daemons.loki(folder, Servers(server, Server(nobody), Server(nobody)), grpc=grpc)
     (folder / "loki.yaml").write_text(yaml.safe_dump(config))
     command = [binaries.find("loki"), f"-config.file={folder / 'loki.yaml'}", "-config.expand-env=true"]
-    with process(command, folder / "log") as alive:
-        until("start of Loki", lambda: alive("loki") and server.answers("/ready"))
+    with daemon(command, folder / "log") as alive:
+        until("start of Loki", lambda: alive() and server.answers("/ready"))
         yield server
 
 

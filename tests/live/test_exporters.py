@@ -18,6 +18,7 @@ import pytest
 
 from components import exporter_pods
 from settings.exporters import POSTGRES, ExportersSettings
+from tests.daemon import daemon
 from tests.live.probes import daemons
 from tests.rules.metrics import catalogue
 from tests.rules.promql import selectors
@@ -90,7 +91,7 @@ def exporter(folder: Path, port: int) -> Iterator[Any]:
     env = {one["name"]: one["value"].replace(exporter_pods.LOGIN_FOLDER, str(folder)) for one in instance.env}
     listen = f"{LOCAL}:{free_ports(1)[0]}"
     command = [find("postgres_exporter"), f"--web.listen-address={listen}"]
-    with daemons.process(command, folder / "exporter.log", env={**os.environ, **env}) as alive:
+    with daemon(command, folder / "exporter.log", env={**os.environ, **env}) as alive:
         url = f"http://{listen}"
         assert daemons.wait("exporter", lambda: daemons.answers(f"{url}{instance.health}"), alive)
 

@@ -6,12 +6,10 @@ import http.client
 import json
 import os
 import shutil
-import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -19,10 +17,12 @@ import yaml
 from components import addresses, loki_config
 from components.loki_gateway_config import USERNAME, htpasswd, nginx_config
 from settings import Settings
+from tests.daemon import daemon
 from tools.binaries import find
 from tools.cluster import debian
 from tools.cluster.recipes import NGINX_PACKAGES
 from tools.console import UserError
+from tools.faults.daemons import until
 from tools.ports import free_ports
 from tools.rules import stack_settings
 
@@ -56,28 +56,6 @@ def line(text: str) -> str:
 
 def lines(answer: str) -> list[str]:
     return [value[1] for stream in json.loads(answer)["data"]["result"] for value in stream["values"]]
-
-
-def wait_for(what: str, condition: Callable[[], bool], log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        with contextlib.suppress(OSError):
-            if condition():
-                return
-        time.sleep(0.3)
-    raise AssertionError(f"no {what} within {START_SECONDS} s: {log.read_text()[-2000:]}")
-
-
-@contextlib.contextmanager
-def daemon(command: list[Any], log: Path) -> Iterator[None]:
-    with (
-        log.open("w") as output,
-        subprocess.Popen([str(part) for part in command], stdout=output, stderr=subprocess.STDOUT) as process,
-    ):
-        try:
-            yield
-        finally:
-            process.terminate()
 
 
 @dataclass(frozen=True)
@@ -137,9 +115,14 @@ def ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ports]:
     both = Ports(*free_ports(2))
     loki = [find("loki"), f"-config.file={loki_file(folder, both.loki)}"]
     gateway = [nginx, "-e", "stderr", "-c", nginx_file(folder, both.gateway, both.loki), "-g", "daemon off;"]
-    with daemon(loki, folder / "loki.log"), daemon(gateway, folder / "nginx.log"):
-        pushed = lambda: ask(both.gateway, PUSH, login(), line("first"))[0] == 204  # noqa: E731
-        wait_for("push by the gateway", pushed, folder / "loki.log")
+
+    def pushed() -> bool:
+        with contextlib.suppress(OSError):
+            return ask(both.gateway, PUSH, login(), line("first"))[0] == 204
+        return False
+
+    with daemon(loki, folder / "loki.log") as loki_alive, daemon(gateway, folder / "nginx.log") as gateway_alive:
+        until("push by the gateway", lambda: loki_alive() and gateway_alive() and pushed(), START_SECONDS)
         yield both
 
 

@@ -20,7 +20,8 @@ from components import remote_write
 from components.alert_rules import HUB
 from components.stack import select_rules
 from settings import Settings, parse
-from tests.live.logql.daemons import Server, process
+from tests.daemon import daemon
+from tests.live.logql.daemons import Server
 from tools import binaries
 from tools.faults.daemons import until
 from tools.ports import free_ports
@@ -111,9 +112,9 @@ def prometheus(folder: Path, config: dict[str, Any], *options: str) -> Iterator[
     folder.mkdir(exist_ok=True)
     (folder / "prometheus.yaml").write_text(yaml.safe_dump(config | scrape_itself(port, config)))
     command = [binaries.find("prometheus"), f"--config.file={folder / 'prometheus.yaml'}", *options]
-    with process([*command, f"--web.listen-address=127.0.0.1:{port}"], folder / "log") as alive:
+    with daemon([*command, f"--web.listen-address=127.0.0.1:{port}"], folder / "log") as alive:
         server = Server(port)
-        until("start of Prometheus", lambda: alive("prometheus") and server.answers("/-/ready"))
+        until("start of Prometheus", lambda: alive() and server.answers("/-/ready"))
         yield server
 
 

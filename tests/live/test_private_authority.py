@@ -20,9 +20,10 @@ from components.alloy_syntax import Block
 from components.loki_gateway_config import htpasswd
 from components.stack import select_rules
 from settings import Settings
+from tests.daemon import daemon
 from tests.live import test_central_logs as logs
 from tests.live import test_hub as metrics
-from tests.live.logql.daemons import Server, process
+from tests.live.logql.daemons import Server
 from tests.live.test_gateway import find_nginx
 from tools import binaries
 from tools.cluster.pki import Authority
@@ -113,9 +114,9 @@ def spoke(chosen: Settings, known: Path, folder: Path) -> Iterator[Server]:
     (folder / "prometheus.yaml").write_text(yaml.safe_dump(config))
     command = [binaries.find("prometheus"), f"--config.file={folder / 'prometheus.yaml'}"]
     command += [f"--storage.tsdb.path={folder / 'tsdb'}", f"--web.listen-address={LOCAL}:{port}"]
-    with process(command, folder / "log") as alive:
+    with daemon(command, folder / "log") as alive:
         server = Server(port)
-        until("start of Prometheus", lambda: alive("prometheus") and server.answers("/-/ready"))
+        until("start of Prometheus", lambda: alive() and server.answers("/-/ready"))
         yield server
 
 

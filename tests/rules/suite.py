@@ -1,7 +1,8 @@
 """Writes cases as promtool unit tests over the rules that a stack ships."""
 
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,18 @@ def find(case: Case, files: list[RuleFile], topic: str) -> Shipped | None:
             if rule.get("alert") == case.alert and case.group in {None, group["name"]}:
                 return Shipped(rule, group["name"], list(_needs(rule["expr"], records)))
     return None
+
+
+def differs(shipped: Shipped, untuned: Shipped | None, stack: Stack) -> bool:
+    """Whether a stack's alert, or a rule that it needs, differs from the untuned one in more than the cluster's name.
+
+    Where it does not, the cases prove nothing more: their series and texts differ in that name alone, too.
+    """
+    return _text(untuned).replace(EVERYTHING, stack.cluster) != _text(shipped)
+
+
+def _text(shipped: Shipped | None) -> str:
+    return json.dumps(asdict(shipped)) if shipped else ""
 
 
 def _needs(expr: str, records: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:

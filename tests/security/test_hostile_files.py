@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components import dashboards, rule_files, rule_shape
+from components import dashboard_files, rule_files, rule_shape
 from components.stack import ROOT
 from settings import SettingsError, strict_yaml
 from tests.security.test_fuzz import QUICK, VALUES
@@ -129,7 +129,7 @@ BOARDS: list[tuple[str | bytes, str]] = [
 @pytest.mark.parametrize(("text", "message"), BOARDS, ids=range(len(BOARDS)))
 def test_hostile_dashboards(tmp_path: Path, text: str | bytes, message: str) -> None:
     (tmp_path / "hostile.json").write_bytes(text if isinstance(text, bytes) else text.encode())
-    assert message in refused(dashboards.load, tmp_path)
+    assert message in refused(dashboard_files.load, tmp_path)
 
 
 KEYS = st.sampled_from(["alert", "record", "expr", "for", "labels", "annotations", "severity", "summary"])
@@ -160,7 +160,7 @@ def test_any_text_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, t
 def test_our_own_files_are_read() -> None:
     for folder in ("prometheus", "loki"):
         assert rule_files.load(ROOT / "rules" / folder)
-    assert dashboards.load(ROOT / "dashboards")
+    assert dashboard_files.load(ROOT / "dashboards")
 
 
 def test_a_modest_alias_is_fine(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from components import addresses
+from settings.cluster import NamespacesSettings
 from tools.access import OPENED, Access
 from tools.access import access as open_parts
 from tools.cluster import Cluster
@@ -38,7 +39,7 @@ def hesitant() -> Iterator[str]:
 
 
 def access(**urls: str) -> Access:
-    return Access(Cluster(State(Path("unused"), "real", {})), urls, "user", "password")
+    return Access(Cluster(State(Path("unused"), "real", {})), urls, "user", "password", NamespacesSettings())
 
 
 def test_a_part_is_waited_for_until_it_answers_whatever(hesitant: str) -> None:

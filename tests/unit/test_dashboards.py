@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from components.dashboards import FOLDERS, Dashboard, load, select, tuned
+from components.dashboard_files import FOLDERS, Dashboard, load, select, tuned
 from components.rule_files import RuleFile
 from components.running import ALWAYS, running
 from components.stack import select_dashboards

@@ -1,11 +1,15 @@
 """Faults on demand: every alert of the local stack has a cause, or a reason why not; and how a way is followed."""
 
 import json
+import os
+import re
+import signal
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from settings.cluster import NamespacesSettings
 from tools.access import Access
 from tools.console import UserError
 from tools.fire import __main__ as fire
@@ -15,6 +19,7 @@ from tools.fire.nodes import NODE_LABEL, _with
 from tools.fire.table import CAUSES, WHY_NOT
 from tools.fire.trail import Trail
 from tools.rules import stack_settings
+from tools.stand_in.dcgm import RECORDED
 
 LINE = 'DCGM_FI_DEV_XID_ERRORS{gpu="0",err_code="0",err_msg="No Error"} 0'
 
@@ -124,6 +129,35 @@ def test_cleaning_goes_on_after_a_failed_step(monkeypatch: pytest.MonkeyPatch) -
     assert done[-1][:3] == ("delete", "namespace", "fire-a")
 
 
+def test_each_fault_is_undone_whatever_becomes_of_the_others(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also when it is told to end; and it cannot be told so while it undoes them."""
+    undone: list[str] = []
+
+    def ended(_ground: Ground) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def fails(ground: Ground) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        undone.append(ground.namespace)
+        raise UserError("it does not stop")
+
+    causes = {"A": Cause("a fault", stop=fails), "B": Cause("a fault", start=ended, stop=fails)}
+    monkeypatch.setattr(fire, "CAUSES", causes)
+    before = signal.getsignal(signal.SIGTERM)
+    rule: tuple[str, dict[str, Any]] = ("prometheus", {"annotations": {}})
+    try:
+        fire.end_as_by_ctrl_c()
+        with pytest.raises(UserError, match="it does not stop"):
+            fire.fire(["A", "B"], ground_on(Node()).access, dict.fromkeys("AB", rule))
+        assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert undone == ["fire-b", "fire-a"]
+    assert "Cleaned up" not in capsys.readouterr().err
+
+
 class Node:
     """A running cluster that notes what is asked of it; its node is not called as that of other clusters."""
 
@@ -131,20 +165,39 @@ class Node:
 
     def __init__(self) -> None:
         self.applied: list[dict[str, Any]] = []
+        self.asked: list[str] = []
         self.on_node: list[str] = []
 
-    def kubectl(self, *_arguments: str, stdin: str | None = None) -> str:
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+        self.asked += [" ".join(arguments)]
         self.applied += [json.loads(stdin)] if stdin else []
-        return ""
+        return json.dumps({"data": {"metrics": RECORDED.read_text()}}) if "configmap" in arguments else ""
 
     def run_on_node(self, *command: str) -> str:
         self.on_node.append(" ".join(command))
         return ""
 
 
+def ground_on(running: Node) -> Ground:
+    namespaces = NamespacesSettings(main="observing", agents="observing-agents")
+    return Ground(Access(running, {}, "", "", namespaces), "fire-a")  # type: ignore[arg-type]
+
+
+def test_the_namespaces_are_those_of_the_stack() -> None:
+    running = Node()
+    ground = ground_on(running)
+    for alert in CAUSES:
+        fire.start(alert, ground)
+        fire.clean(alert, ground)
+    written = "\n".join([*running.asked, json.dumps(running.applied)])
+    assert {"--namespace=observing", "--namespace=observing-agents"} <= set(written.split())
+    assert "blackbox-exporter.observing.svc" in written
+    assert not re.search(r"monitoring(?!\.coreos)|{main}|{namespace}", written)
+
+
 def test_a_volume_lies_on_the_node_that_runs_containers_whatever_made_it() -> None:
     running = Node()
-    ground = Ground(Access(running, {}, "", ""), "fire-a")  # type: ignore[arg-type]
+    ground = ground_on(running)
     storage.fill(ground)
     [volume, claim] = running.applied
     [term] = volume["spec"]["nodeAffinity"]["required"]["nodeSelectorTerms"]
@@ -159,6 +212,6 @@ def test_an_evicted_pod_is_on_a_node_of_its_own(monkeypatch: pytest.MonkeyPatch)
     """A cluster by kind has no fake nodes."""
     running = Node()
     monkeypatch.setattr(fire, "CAUSES", {"PodEvicted": CAUSES["PodEvicted"]})
-    fire.start("PodEvicted", Ground(Access(running, {}, "", ""), "fire-a"))  # type: ignore[arg-type]
+    fire.start("PodEvicted", ground_on(running))
     found = {item["kind"]: item for item in running.applied}
     assert found["Pod"]["spec"]["nodeName"] == found["Node"]["metadata"]["name"] == "fire-a"

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from components.dashboards import FOLDERS, load
+from components.dashboard_files import FOLDERS, load
 from components.grafana_data_sources import FROM_LINE, derived_fields
 from components.grafana_values import DASHBOARDS, HOME, OIDC_SECRET, configuration, grafana
 from settings import Settings, SettingsError, parse

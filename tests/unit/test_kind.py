@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from settings.cluster import NamespacesSettings
 from tests.unit import kind_programs
 from tools import cluster
 from tools.access import Access, attach
@@ -112,7 +113,7 @@ def test_a_port_whose_pod_has_gone_is_opened_again_when_the_stack_is_asked(
         running.forward(port, "monitoring/loki-gateway", 8080)
         stale = running.state.parts[f"forward-{port}"]
         urls = {"loki": f"http://127.0.0.1:{port}"}
-        monkeypatch.setattr("tools.access.access", lambda found, *_: Access(found, urls, "", ""))
+        monkeypatch.setattr("tools.access.access", lambda found, *_: Access(found, urls, "", "", NamespacesSettings()))
         with socket.create_server(("127.0.0.1", 0)) as listener:
             taken = listener.getsockname()[1]
             running.state.forwards[str(taken)] = ("monitoring/grafana", 3000)

@@ -48,17 +48,16 @@ def test_firing_alerts_are_named_once() -> None:
     assert firing(Answers(alertmanager=alerts)) == ["A", "B (2)"]  # type: ignore[arg-type]
 
 
-def test_the_page_says_what_a_person_needs(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("stack", "said"), [("dev", ""), ("lab", " STACK=lab")])
+def test_the_page_says_what_a_person_needs(capsys: pytest.CaptureFixture[str], stack: str, said: str) -> None:
     urls = {"prometheus": "http://127.0.0.1:9090", "inbox": "http://127.0.0.1:8025"}
-    page = Page(
-        "dev", "kubectl", [("a:1", "local build", 1)], ["No GPU is here."], urls, {"prometheus": "2 alerts"}, ["A"]
-    )
-    show(page)
+    loaded = {"prometheus": "2 alerts"}
+    show(Page(stack, "kubectl", [("a:1", "local build", 1)], ["No GPU is here."], urls, loaded, ["A"], "observing"))
     text = capsys.readouterr().err
     for words in ("a:1", "local build", "No GPU is here.", "http://127.0.0.1:9090", "2 alerts", "Alerts now: A"):
         assert words in text
-    for command in ("make logs QUERY='{namespace=\"monitoring\"}'", "make inbox", "make fire", "make down"):
-        assert command in text
+    for command in (f"logs{said} QUERY='{{namespace=\"observing\"}}'", f"inbox{said}", f"fire{said}", f"down{said}"):
+        assert f"make {command}" in text
 
 
 def test_a_page_of_fake_nodes_has_no_addresses(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from components.remote_write import ALIVE
 from settings import Settings, parse
 from tests.rules.metrics import mistakes
-from tests.unit.test_verify_checks import healthy, no_patience, results
+from tests.unit.verify_answers import healthy, no_patience, results
 from tools.console import UserError
 from tools.reach import Part, part_at
 from tools.verify import hub

@@ -17,10 +17,10 @@ from settings import Settings
 from tools.backtest.candidates import Candidate, candidates
 from tools.backtest.firings import Firing, of_series
 from tools.backtest.past import longest_window, samples, without_data
+from tools.cluster import LOCAL
 from tools.console import UserError, progress, run
 from tools.reach import Part, Parts, part_at, reach
 from tools.rules import stack_settings
-from tools.up import LOCAL
 
 DAY = 86400
 MOST_DAYS = 3650

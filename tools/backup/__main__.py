@@ -17,10 +17,10 @@ from settings import Settings
 from tools.backup import archive, bucket, daemons
 from tools.backup.claims import mounted
 from tools.backup.parts import Part, parts
+from tools.cluster import LOCAL
 from tools.console import UserError, progress, run, say
 from tools.reach import Reach, reach
 from tools.rules import stack_settings
-from tools.up import LOCAL
 
 LIST, SILENCES = "backup.json", "silences.json"
 STOP_SECONDS = 600

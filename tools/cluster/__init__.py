@@ -2,5 +2,6 @@
 
 from tools.cluster.ended import naming_ended
 from tools.cluster.local import Cluster, fake, start, status, stop
+from tools.cluster.state import LOCAL
 
-__all__ = ["Cluster", "fake", "naming_ended", "start", "status", "stop"]
+__all__ = ["LOCAL", "Cluster", "fake", "naming_ended", "start", "status", "stop"]

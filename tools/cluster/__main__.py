@@ -6,14 +6,12 @@ from pathlib import Path
 from tools import cluster
 from tools.console import run, say
 
-FOLDER = Path(__file__).parents[2] / "out" / "local"
-
 
 def main() -> int:
     """Start, stop or describe the local cluster; `status` exits with 1 when it is not whole."""
     parser = argparse.ArgumentParser(prog="python -m tools.cluster", description="The local cluster on this machine.")
     parser.add_argument("command", choices=["up", "down", "status"])
-    parser.add_argument("--state", type=Path, default=FOLDER, help="folder of its files (default: out/local)")
+    parser.add_argument("--state", type=Path, default=cluster.LOCAL, help="folder of its files (default: out/local)")
     parser.add_argument("--fake-nodes", action="store_true", help="no real node, even where the machine can have one")
     arguments = parser.parse_args()
     if arguments.command == "up":

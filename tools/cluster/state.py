@@ -15,6 +15,8 @@ from tools.cluster import processes
 from tools.cluster.processes import Process
 from tools.console import progress
 
+LOCAL = Path(__file__).parents[2] / "out" / "local"
+"""Everything of the local cluster: its state, the engine's, generated secrets. `make down` removes it."""
 FILE = "cluster.json"
 Mode = Literal["real", "kind", "fake"]
 """A node in namespaces of this machine, one in Docker by kind, or no node on which containers run."""

@@ -8,7 +8,8 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from difflib import get_close_matches
 from typing import Any
 
@@ -19,13 +20,13 @@ from components.stack import select_rules
 from settings import Settings
 from settings.base import seconds
 from tools.access import Access, attach
+from tools.cluster import LOCAL
 from tools.console import UserError, run, say
 from tools.fire.cause import BUSYBOX, Cause, Ground
 from tools.fire.nodes import NODE_LABEL
 from tools.fire.table import CAUSES, WHY_NOT
 from tools.fire.trail import Trail
 from tools.rules import stack_settings
-from tools.up import LOCAL
 
 POLL_SECONDS = 1.0
 KEEP_SECONDS = 10.0
@@ -78,7 +79,7 @@ def start(name: str, ground: Ground) -> None:
     meta = {"name": ground.namespace, "labels": {"observability/fault": name}}
     objects: list[dict[str, Any]] = [{"apiVersion": "v1", "kind": "Namespace", "metadata": meta}]
     text = json.dumps(list(cause.objects)).replace("{namespace}", ground.namespace)
-    for item in json.loads(text):
+    for item in json.loads(text.replace("{main}", ground.access.namespaces.main)):
         item["metadata"]["namespace"] = ground.namespace
         objects.append(item)
     for item in objects:
@@ -123,12 +124,29 @@ def fire(names: list[str], access: Access, shipped: dict[str, tuple[str, dict[st
             trails.append(trail)
         follow(trails, access, grounds)
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        for name in started:
-            clean(name, grounds[name])
-        say("Cleaned up." if started else "")
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        with undisturbed(), ExitStack() as undo:
+            # Each is undone, whatever becomes of the others.
+            for name in started:
+                undo.callback(clean, name, grounds[name])
+        if started:
+            say("Cleaned up.")
     return trails
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Neither Ctrl-C nor SIGTERM reaches the block, or what it starts."""
+    before = {how: signal.signal(how, signal.SIG_IGN) for how in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for how, handler in before.items():
+            signal.signal(how, handler)
+
+
+def end_as_by_ctrl_c() -> None:
+    """From now on SIGTERM ends this program as Ctrl-C does, so that what it caused is undone."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def follow(trails: list[Trail], access: Access, grounds: dict[str, Ground]) -> None:
@@ -169,6 +187,7 @@ def main() -> int:
     check(names, shipped)
     access = attach(LOCAL, settings, "prometheus", "loki", "alertmanager", "inbox")
     access.running.ensure_images([BUSYBOX])
+    end_as_by_ctrl_c()
     trails = fire(names, access, shipped)
     lost = [trail for trail in trails if not trail.done]
     for trail in lost:

@@ -8,7 +8,6 @@ from tools.cluster.fake_nodes import MANAGED
 from tools.fire.cause import Cause, Ground, controller, shell
 from tools.stand_in.dcgm import NAME, RECORDED
 
-AGENTS = "monitoring-agents"
 BUSY = shell("for i in $(seq $(grep -c ^processor /proc/cpuinfo)); do (while :; do :; done) & done; wait")
 
 
@@ -46,8 +45,8 @@ def now() -> str:
 
 def remove_node(ground: Ground) -> None:
     """Remove the node of this ground."""
-    ground.kubectl("delete", "node", ground.namespace, "--ignore-not-found")
-    ground.kubectl("delete", "lease", ground.namespace, "--namespace=kube-node-lease", "--ignore-not-found")
+    both = [f"{kind}/{ground.namespace}" for kind in ("node", "lease")]
+    ground.kubectl("delete", *both, "--namespace=kube-node-lease", "--ignore-not-found")
 
 
 def pressed(condition: str, status: str = "True") -> Cause:
@@ -96,14 +95,15 @@ def _is(line: str, metric: str) -> bool:
 
 def current(ground: Ground) -> list[str]:
     """Lines of the recording as it is served now."""
-    found = json.loads(ground.kubectl("get", "configmap", NAME, f"--namespace={AGENTS}", "--output=json"))
+    place = f"--namespace={ground.access.namespaces.agents}"
+    found = json.loads(ground.kubectl("get", "configmap", NAME, place, "--output=json"))
     return str(found["data"]["metrics"]).splitlines()
 
 
 def write(ground: Ground, lines: list[str]) -> None:
     """Change the recording; a new annotation makes kubelet bring it into the pod at once."""
     patch = json.dumps({"data": {"metrics": "\n".join(lines) + "\n"}})
-    place = f"--namespace={AGENTS}"
+    place = f"--namespace={ground.access.namespaces.agents}"
     ground.kubectl("patch", "configmap", NAME, place, "--type=merge", f"--patch={patch}")
     selected = f"--selector=app.kubernetes.io/name={APP}"
     ground.kubectl("annotate", "pods", selected, place, f"observability/recorded-at={now()}", "--overwrite")

@@ -16,9 +16,9 @@ from settings.probes import module_job
 from tools.fire.cause import SLEEPS, Cause, Ground, Object, pod, pod_spec
 
 NGINX = IMAGES["nginx"].reference
-MAIN = "monitoring"
+MAIN = "{main}"
 HOST = "fault.{namespace}.svc.cluster.local"
-"""`{namespace}` becomes the ground's; so it is in every text of an object."""
+"""`{namespace}` becomes the ground's, `{main}` the stack's own; so it is in every text of an object."""
 
 
 def site(listen: str, body: str, **data: str) -> list[Object]:
@@ -114,7 +114,8 @@ ANSWERS = f"{service(ALERTMANAGER, MAIN, ALERTMANAGER_PORT)}/-/healthy"
 
 def scale_blackbox(ground: Ground, replicas: int) -> None:
     """Scale the stack's own blackbox exporter."""
-    ground.kubectl("scale", f"deployment/{BLACKBOX}", f"--replicas={replicas}", f"--namespace={MAIN}")
+    place = f"--namespace={ground.access.namespaces.main}"
+    ground.kubectl("scale", f"deployment/{BLACKBOX}", f"--replicas={replicas}", place)
 
 
 KILLED = Cause(

@@ -9,9 +9,9 @@ from rich.panel import Panel
 from rich.text import Text
 
 from tools.access import attach
+from tools.cluster import LOCAL
 from tools.console import run, say
 from tools.rules import stack_settings
-from tools.up import LOCAL
 
 WAIT_SECONDS = 10
 

@@ -19,10 +19,10 @@ from components.stack import select_dashboards, select_rules
 from settings import Settings
 from settings.cluster import Distribution
 from tools import stand_in
+from tools.cluster import LOCAL
 from tools.console import UserError, progress, run, say
 from tools.reach import Parts, Reach, reach
 from tools.rules import stack_settings
-from tools.up import LOCAL
 from tools.verify import delivery, hub, logs, nodes, operator, rules, views
 from tools.verify.result import Result, until_well
 

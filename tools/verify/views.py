@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from components.dashboards import Dashboard
+from components.dashboard_files import Dashboard
 from tools.reach import Part, Reach
 from tools.verify.result import Result, some
 

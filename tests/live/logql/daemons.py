@@ -1,11 +1,10 @@
 """A real Loki, Prometheus and Alertmanager on free loopback ports, wired as a stack wires them."""
 
 import json
-import subprocess
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from tests.daemon import daemon
 from tests.live.logql import stack
 from tools import binaries
 from tools.faults.daemons import on_loopback, until
@@ -98,9 +98,9 @@ def running(folder: Path, tenants: tuple[str, ...]) -> Iterator[Servers]:
     }
     with ExitStack() as processes:
         for name, path in (("alertmanager", "/-/ready"), ("prometheus", "/-/ready"), ("loki", "/ready")):
-            alive = processes.enter_context(process([programs[name], *arguments[name]], folder / f"{name}.log"))
+            alive = processes.enter_context(daemon([programs[name], *arguments[name]], folder / f"{name}.log"))
             server: Server = getattr(servers, name)
-            until(f"start of {name}", lambda s=server, p=path, a=alive, n=name: a(n) and s.answers(p))  # type: ignore[misc]
+            until(f"start of {name}", lambda s=server, p=path, a=alive: a() and s.answers(p))  # type: ignore[misc]
         yield servers
 
 
@@ -122,25 +122,3 @@ def loki(folder: Path, servers: Servers, *, grpc: int) -> dict[str, Any]:
     write = {"test": {"url": f"{servers.prometheus.url}/api/v1/write"}}
     config["ruler"]["remote_write"] = {**config["ruler"]["remote_write"], "clients": write}
     return config
-
-
-@contextmanager
-def process(command: list[Any], log: Path) -> Iterator[Callable[[str], bool]]:
-    """A daemon for the length of the block; what is given raises RuntimeError, with its log, once it has ended."""
-    with log.open("w") as out:
-        process = subprocess.Popen([str(part) for part in command], stdout=out, stderr=subprocess.STDOUT)
-
-    def alive(name: str) -> bool:
-        if process.poll() is not None:
-            raise RuntimeError(f"{name} ended with code {process.returncode}:\n{log.read_text()[-2000:]}")
-        return True
-
-    try:
-        yield alive
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import socket
-import subprocess
 import tempfile
 import time
 import urllib.error
@@ -22,6 +21,7 @@ from components.blackbox_exporter import USER, targets
 from settings import Settings
 from settings.alerts import AlertSettings
 from settings.probes import BlackboxSettings
+from tests.daemon import daemon
 from tests.live.logql.stack import sources
 from tests.live.probes.servers import LOCAL, Servers, corefile
 from tests.live.probes.states import MODULES, SECRETS, STATES, ZONES, State
@@ -29,6 +29,8 @@ from tools.binaries import find
 from tools.ports import free_ports
 from tools.rules import stack_settings
 
+Alive = Callable[[], object]
+"""Raises RuntimeError once a daemon has ended."""
 OUTSIDE_USER, OUTSIDE_PASSWORD = "outside", "a long password"
 # A hash by bcrypt of that password, as the exporter's web configuration wants it.
 OUTSIDE_HASH = "$2b$04$abcdefghijklmnopqrstuunJ0u00SLiuoTA7qEltWZhxMUdJFZu5q"
@@ -128,7 +130,7 @@ def get(url: str, **query: str) -> Any:
         return json.load(answer)["data"]
 
 
-def wait(what: str, ready: Callable[[], bool], alive: Callable[[], None], patience: float = PATIENCE) -> bool:
+def wait(what: str, ready: Callable[[], bool], alive: Alive, patience: float = PATIENCE) -> bool:
     """Whether `ready` came true in time. Raises RuntimeError where a daemon ended."""
     limit = time.monotonic() + patience
     while not ready():
@@ -151,24 +153,7 @@ def answers(url: str) -> bool:
 
 
 @contextmanager
-def process(command: list[Any], log: Path, **options: Any) -> Iterator[Callable[[], None]]:
-    """A daemon; what it gives raises RuntimeError when the daemon has ended."""
-    with log.open("w") as out:
-        started = subprocess.Popen([str(part) for part in command], stdout=out, stderr=subprocess.STDOUT, **options)
-
-    def alive() -> None:
-        if started.poll() is not None:
-            raise RuntimeError(f"{command[0]} ended with code {started.returncode}:\n{log.read_text()[-3000:]}")
-
-    try:
-        yield alive
-    finally:
-        started.terminate()
-        started.wait(timeout=120)
-
-
-@contextmanager
-def isolated(folder: Path, config: str, port: int, pingers: str | None) -> Iterator[Callable[[], None]]:
+def isolated(folder: Path, config: str, port: int, pingers: str | None) -> Iterator[Alive]:
     """An exporter as its pod runs it: user 65534, no capability, a network of its own; `pingers` is the sysctl's value.
 
     Its socket is opened here and handed over, so that Prometheus reaches it. Needs root.
@@ -185,15 +170,16 @@ def isolated(folder: Path, config: str, port: int, pingers: str | None) -> Itera
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((LOCAL, port))
         listening.listen()
-        daemon = [program, "--web.systemd-socket", f"--web.external-url=http://{LOCAL}:{port}", f"--config.file={file}"]
+        outside = f"--web.external-url=http://{LOCAL}:{port}"
+        exporter = [program, "--web.systemd-socket", outside, f"--config.file={file}"]
         wrapped = ["unshare", "--net", "bash", "-c", script, "bash", listening.fileno(), pingers or ""]
         log = folder / f"{port}.log"
-        with process([*wrapped, "setpriv", *drop, *daemon], log, pass_fds=(listening.fileno(),)) as alive:
+        with daemon([*wrapped, "setpriv", *drop, *exporter], log, pass_fds=(listening.fileno(),)) as alive:
             yield alive
 
 
 @contextmanager
-def exporters(folder: Path, chosen: Settings, servers: Servers, ports: dict[str, int]) -> Iterator[Callable[[], None]]:
+def exporters(folder: Path, chosen: Settings, servers: Servers, ports: dict[str, int]) -> Iterator[Alive]:
     """The stack's exporter, one outside that asks for a login, and as root two with networks of their own."""
     for key, secret in SECRETS.items():
         (folder / key).write_text(secret)
@@ -206,10 +192,10 @@ def exporters(folder: Path, chosen: Settings, servers: Servers, ports: dict[str,
     login = [f"--web.config.file={folder}/web.yml", "--web.route-prefix=/far/away"]
     trust = {"env": {**os.environ, "SSL_CERT_FILE": f"{folder}/trusted.pem"}}
     with ExitStack() as stack:
-        alive = []
+        alive: list[Alive] = []
         for name, options in (("own", []), ("outside", login)):
             command = [program, file, f"--web.listen-address={LOCAL}:{ports[name]}", *options]
-            alive.append(stack.enter_context(process(command, folder / f"{name}.log", **trust)))
+            alive.append(stack.enter_context(daemon(command, folder / f"{name}.log", **trust)))
         if os.geteuid() == 0:
             for name, pingers in (("isolated", f"{USER} {USER}"), ("closed", None)):
                 alive.append(stack.enter_context(isolated(folder, config, ports[name], pingers)))
@@ -222,7 +208,7 @@ def exporters(folder: Path, chosen: Settings, servers: Servers, ports: dict[str,
 
 
 @contextmanager
-def prometheus(folder: Path, servers: Servers) -> Iterator[tuple[str, Callable[[], None]]]:
+def prometheus(folder: Path, servers: Servers) -> Iterator[tuple[str, Alive]]:
     """Address of a Prometheus that probes every state, with the rendered rules; and a check that all daemons live."""
     names = ("own", "outside", "isolated", "closed", "dns", "prometheus")
     ports = dict(zip(names, free_ports(len(names)), strict=True))
@@ -238,10 +224,10 @@ def prometheus(folder: Path, servers: Servers) -> Iterator[tuple[str, Callable[[
         f"--web.listen-address={LOCAL}:{ports['prometheus']}",
     ]
     with ExitStack() as stack:
-        dns = stack.enter_context(process([find("coredns"), "-conf", folder / "Corefile"], folder / "dns.log"))
+        dns = stack.enter_context(daemon([find("coredns"), "-conf", folder / "Corefile"], folder / "dns.log"))
         probing = stack.enter_context(exporters(folder, chosen, servers, ports))
         assert wait("an exporter", lambda: answers(f"http://{LOCAL}:{ports['own']}/-/healthy"), probing)
-        evaluating = stack.enter_context(process(command, folder / "prometheus.log"))
+        evaluating = stack.enter_context(daemon(command, folder / "prometheus.log"))
 
         def alive() -> None:
             for one in (dns, probing, evaluating):
