@@ -1,6 +1,7 @@
 """A part of the local cluster that ends while a stack is deployed is what a person is told, not the EOF of others."""
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,9 @@ from tools.cluster.state import State, load
 from tools.console import UserError, run
 
 REASON = "this is a test"
+ENDED = "kube-apiserver(, kube-controller-manager)?"
+"""In its first seconds, while it builds its controllers, the second ends by itself where the first does not answer;
+later it waits. Which of the two comes here depends on how soon the first object is applied."""
 
 
 @pytest.fixture
@@ -47,13 +51,13 @@ def test_an_api_server_that_dies_during_make_up_is_named(
     assert ended.value.code == 1
     log = folder / "logs" / "kube-apiserver.log"
     _, _, told = capsys.readouterr().err.partition("\nerror: ")
-    assert told.startswith("kube-apiserver of the local cluster ended.\nWhat failed: kubectl apply")
+    assert re.match(f"{ENDED} of the local cluster ended.\nWhat failed: kubectl apply", told)
     assert "`make up` starts it again" in told
     assert f"The last lines of {log}:\n  " in told
     assert "Traceback" not in told
 
     up.up_local("dev", fake_nodes=True, folder=folder)
-    assert "Ended parts: kube-apiserver." in capsys.readouterr().err
+    assert re.search(f"Ended parts: {ENDED}\\.", capsys.readouterr().err)
     assert state_of(folder).parts["kube-apiserver"].pid != killed[0]
 
 
