@@ -1,12 +1,13 @@
 """Times the life of whole stacks under the real engine against the obvious program and helm, paired in one run.
 
 The obvious program is what a newcomer writes: kube-prometheus-stack with its CRDs as one `helm.v4.Chart`, nothing else.
-The floor is five small resources. Ours writes its state compressed, as `make up` and the workflows do; the others run
-with the engine's defaults. All run on the same local control plane with fake nodes, one after the other, ROUNDS times.
-Quote the ratios: machines differ and are noisy. With --out the figures are written after each life: a run that is
-stopped keeps what it has.
+The floor is five small resources. Ours has the environment that `make up` and the workflows give the engine (its state
+compressed, `GOGC`); the others run with the engine's defaults, with --tuned the obvious program once more with ours.
+All run on the same local control plane with fake nodes, one after the other, ROUNDS times. Quote the ratios: machines
+differ and are noisy; `spin`, the seconds of one fixed loop before each life, tells how much. With --out the figures
+are written after each life: a run that is stopped keeps what it has.
 
-    python -m bench.engine_speed [--rounds N] [--stacks dev prod] [--without obvious] [--out FILE]
+    python -m bench.engine_speed [--rounds N] [--stacks dev prod] [--without obvious] [--tuned] [--out FILE]
 """
 
 import argparse
@@ -15,6 +16,7 @@ import os
 import platform
 import statistics
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,7 +27,7 @@ from bench.subjects import FLOOR, OBVIOUS, STEPS, Helm, Ours, Plain, Subject
 from tools import charts, cluster, engine
 from tools.cluster import Cluster
 from tools.console import UserError, run, say
-from tools.engine import Engine, LocalStack
+from tools.engine import FASTER, Engine, LocalStack
 from tools.up import why_no_engine
 
 GOALS = {"first preview": 6.0, "up": 25.0, "no-op preview": 6.0}
@@ -36,7 +38,16 @@ RESOURCES = 200
 """Of the largest stack: so that the seconds are not those of a small one."""
 
 
-def subjects(found: Engine, local: Cluster, folder: Path, stacks: list[str], without: list[str]) -> list[Subject]:
+def spin() -> float:
+    """Seconds of a loop that is always the same: twice as many mean that the machine has half the speed just now."""
+    started = time.perf_counter()
+    sum(range(20_000_000))
+    return time.perf_counter() - started
+
+
+def subjects(
+    found: Engine, local: Cluster, folder: Path, stacks: list[str], without: list[str], *, tuned: bool
+) -> list[Subject]:
     """All that are to be timed, in their order."""
     kubeconfig, chart = str(local.kubeconfig), str(charts.chart("kube-prometheus-stack"))
     # The floor first: it brings the engine into the machine's memory, which nobody else is to pay for.
@@ -45,18 +56,21 @@ def subjects(found: Engine, local: Cluster, folder: Path, stacks: list[str], wit
     made.append(Helm(local, folder / "helm"))
     program = OBVIOUS.format(kubeconfig=kubeconfig, chart=chart)
     made.append(Plain("obvious", program, found, local, folder / "obvious"))
+    if tuned:
+        made.append(Plain("obvious-tuned", program, found, local, folder / "obvious-tuned", FASTER))
     return [subject for subject in made if subject.name.split()[0] not in without]
 
 
-def measure(rounds: int, stacks: list[str], without: list[str], out: Path | None) -> list[Subject]:
+def measure(rounds: int, stacks: list[str], without: list[str], out: Path | None, *, tuned: bool) -> list[Subject]:
     """All subjects after their rounds. Raises UserError where there is no engine."""
     reason, found = why_no_engine(), engine.find()
     if reason or isinstance(found, str):
         raise UserError(f"nothing to measure: {reason or found}")
     with tempfile.TemporaryDirectory() as name, cluster.fake(Path(name)) as local:
-        chosen = subjects(found, local, Path(name), stacks, without)
+        chosen = subjects(found, local, Path(name), stacks, without, tuned=tuned)
         for number in range(1, rounds + 1):
             for subject in chosen:
+                noise = spin()
                 try:
                     subject.life()
                 except UserError as error:
@@ -64,7 +78,8 @@ def measure(rounds: int, stacks: list[str], without: list[str], out: Path | None
                     say(f"round {number}, {subject.name}: {error}")
                 subject.clear()
                 words = ", ".join(f"{step} {values[-1]:.1f}" for step, values in subject.times.seconds.items())
-                say(f"round {number}, {subject.name}: {words or 'no figure'} (load {os.getloadavg()[0]:.1f})")
+                machine = f"spin {noise:.2f}, load {os.getloadavg()[0]:.1f}"
+                say(f"round {number}, {subject.name}: {words or 'no figure'} ({machine})")
                 if out:
                     out.write_text(json.dumps(figures(chosen, number), indent=1))
     return chosen
@@ -124,9 +139,10 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--stacks", nargs="+", default=["dev", "prod"])
     parser.add_argument("--without", nargs="+", default=[], choices=["floor", "helm", "obvious"])
+    parser.add_argument("--tuned", action="store_true", help="the obvious program also with our engine's environment")
     parser.add_argument("--out", type=Path, help="write the figures as JSON, after each step")
     arguments = parser.parse_args()
-    chosen = measure(arguments.rounds, arguments.stacks, arguments.without, arguments.out)
+    chosen = measure(arguments.rounds, arguments.stacks, arguments.without, arguments.out, tuned=arguments.tuned)
     return 0 if show(chosen, arguments.rounds) else 1
 
 

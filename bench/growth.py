@@ -78,7 +78,7 @@ def environment(backend: str, folder: Path) -> Iterator[Mapping[str, str]]:
     """What a process needs to use the backend, which lives until the end of the block."""
     if backend == "folder":
         # As `make up` has it.
-        yield {"PULUMI_DIY_BACKEND_ZSTD": "true"}
+        yield engine.FASTER
         return
     with journal_service.running() as service:
         try:

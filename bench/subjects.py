@@ -127,7 +127,7 @@ class Plain:
     local: Cluster
     folder: Path
     backend: Mapping[str, str] = field(default_factory=dict)
-    """Environment of another backend than the folder."""
+    """Further environment, for instance that of another backend than the folder."""
     times: Times = field(default_factory=Times)
 
     def life(self) -> None:

@@ -31,14 +31,17 @@ ALERT_GROUPS = (
     "prometheusOperator",
     "windows",
 )
+# Recorded for the chart's dashboard of the API server alone, and the dearest of all its rules.
+API_SERVER_GROUPS = ("kubeApiserverAvailability", "kubeApiserverBurnrate", "kubeApiserverHistogram")
 
 
 def values(settings: Settings) -> dict[str, Any]:
     """All values, literal, in the chart's own names."""
+    unread = () if settings.grafana.default_dashboards else API_SERVER_GROUPS
     return {
         "crds": {"enabled": False},
         "alertmanager": {"enabled": False},
-        "defaultRules": {"rules": dict.fromkeys(ALERT_GROUPS, False), "annotations": deletion.AT_ONCE},
+        "defaultRules": {"rules": dict.fromkeys((*ALERT_GROUPS, *unread), False), "annotations": deletion.AT_ONCE},
         "prometheus": prometheus(settings),
         "prometheusOperator": operator(settings),
         "grafana": grafana_values.grafana(settings),

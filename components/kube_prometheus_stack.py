@@ -1,6 +1,6 @@
 """The official kube-prometheus-stack chart: operator, Prometheus, kube-state-metrics, node-exporter, Grafana."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,12 @@ from components.versions import CHARTS
 from settings import Settings, SettingsError
 from settings.metrics import ChartSettings
 from settings.reader import secret_keys
+
+OPTIONAL_CRDS = ("prometheusagents", "thanosrulers")
+"""Kinds of which the stack makes none: a third of what the API server has to take in when the CRDs are made."""
+
+GROUP = "monitoring.coreos.com"
+OPERATOR = f"/{addresses.CHART}-operator"
 
 
 def source(chart: str, settings: ChartSettings) -> dict[str, Any]:
@@ -50,6 +56,12 @@ def checksum(secrets: Sequence[pulumi.Output[str]]) -> pulumi.Output[str]:
     )
 
 
+def crd_values(optional: Collection[str]) -> dict[str, Any]:
+    """Which CRDs, in the chart's own names. One that is taken away here stays on the cluster, with its objects."""
+    left_out = [name for name in OPTIONAL_CRDS if name not in optional]
+    return {"annotations": {"helm.sh/resource-policy": "keep"}, **{name: {"enabled": False} for name in left_out}}
+
+
 class PrometheusOperatorCrds(pulumi.ComponentResource):
     """The CRDs, as one release: as single objects each of them costs the engine about two seconds at every run.
 
@@ -68,7 +80,7 @@ class PrometheusOperatorCrds(pulumi.ComponentResource):
                 f"{name}-release",
                 name="prometheus-operator-crds",
                 namespace=settings.namespaces.main,
-                values={"crds": {"annotations": {"helm.sh/resource-policy": "keep"}}},
+                values={"crds": crd_values(chosen.optional_crds)},
                 skip_await=True,
                 disable_openapi_validation=True,
                 take_ownership=True,
@@ -76,6 +88,20 @@ class PrometheusOperatorCrds(pulumi.ComponentResource):
                 **source("prometheus-operator-crds", chosen.crds_chart),
             )
         self.register_outputs({})
+
+
+def held_back(crds: pulumi.Resource) -> pulumi.ResourceTransform:
+    """The transform that lets some of the chart's objects wait for the CRDs: those of their kinds, and the operator,
+    which looks at its start which kinds there are. All others, among them what takes long to start, do not wait.
+
+    It waits itself: the engine does not take a dependency from a transform of the parent.
+    """
+
+    async def hold(args: pulumi.ResourceTransformArgs) -> None:
+        if args.type_.startswith(f"kubernetes:{GROUP}/") or args.name.endswith(OPERATOR):
+            await crds.urn.future()
+
+    return hold
 
 
 class KubePrometheusStack(pulumi.ComponentResource):
@@ -134,7 +160,10 @@ class KubePrometheusStack(pulumi.ComponentResource):
             namespace=namespace,
             values=values,
             skip_crds=True,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[crds]),
+            # A preview makes nothing that could wait.
+            opts=pulumi.ResourceOptions(
+                parent=self, transforms=None if pulumi.runtime.is_dry_run() else [held_back(crds)]
+            ),
             **source("kube-prometheus-stack", settings.kube_prometheus_stack.chart),
         )
         self.register_outputs({"grafanaSecret": grafana_values.SECRET})

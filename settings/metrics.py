@@ -45,7 +45,15 @@ class KubePrometheusStackSettings(Model):
     chart: ChartSettings = ChartSettings()
     crds: Literal["install", "existing"] = "install"
     """`existing` where another team or the platform already manages the prometheus-operator CRDs."""
+    optional_crds: frozenset[Literal["prometheusagents", "thanosrulers"]] = frozenset()
+    """CRDs that the stack itself has no use for, for teams that make such objects; the operator does without them."""
     crds_chart: ChartSettings = ChartSettings()
+
+    @model_validator(mode="after")
+    def _installs_what_is_asked_for(self) -> Self:
+        if self.crds == "existing" and self.optional_crds:
+            raise ValueError("optionalCrds are installed by the stack, but crds is existing; leave one of them out")
+        return self
 
 
 class RemoteWriteQueue(Model):

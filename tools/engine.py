@@ -23,6 +23,14 @@ from tools.synth import ROOT, is_secure, stack_config
 PLUGINS = {"kubernetes": "4.34.2", "random": "4.21.4"}
 INSTALLER = "https://get.pulumi.com"
 INSTALLER_SECONDS = 20
+FASTER = {
+    # The engine writes its whole state twice for each object. It takes only one of the two.
+    "PULUMI_DIY_BACKEND_ZSTD": "true",
+    "PULUMI_DIY_BACKEND_GZIP": "false",
+    # Of the engine and its plugins: a tenth of their work was to look for memory that is free again.
+    "GOGC": "400",
+}
+"""Environment that makes the engine faster; the workflows set it as well."""
 
 
 @dataclass(frozen=True)
@@ -129,9 +137,7 @@ class LocalStack:
         return {
             "PULUMI_BACKEND_URL": f"file://{self.folder / 'state'}",
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(passphrase),
-            # The engine writes the whole state twice for each object. It takes only one of the two.
-            "PULUMI_DIY_BACKEND_ZSTD": "true",
-            "PULUMI_DIY_BACKEND_GZIP": "false",
+            **FASTER,
             "VIRTUAL_ENV": str(ROOT / ".venv"),
         }
 

@@ -46,6 +46,18 @@ def test_1_up(stack: LocalStack, local: Cluster) -> None:
     assert exported["namespaces"] == {"main": "monitoring", "agents": "monitoring-agents"}
     assert exported["alerts"]["prometheus"] > 80
     assert "prometheus.monitoring.coreos.com/kube-prometheus-stack-prometheus" in names(local, "prometheuses")
+    resources = json.loads(stack.run("stack", "export", quiet=True))["deployment"]["resources"]
+    # In the state's order, which is that of their making.
+    made = [f"{one['type']} {one['urn'].rpartition('::')[2]}" for one in resources]
+    release = next(index for index, name in enumerate(made) if "helm.sh/v3:Release" in name)
+    operator = "kubernetes:apps/v1:Deployment kube-prometheus-stack-chart:monitoring/kube-prometheus-stack-operator"
+    assert operator in made
+    needing = [index for index, name in enumerate(made) if ":monitoring.coreos.com/" in name or name == operator]
+    assert len(needing) > 40
+    assert min(needing) > release
+    frames = [frame["sourcePosition"] for one in resources for frame in one.get("stackTrace", ())]
+    assert "project:///__main__.py" in {frame.partition("#")[0] for frame in frames}
+    assert not [frame for frame in frames if "asyncio" in frame or "language-python" in frame]
 
 
 def test_2_nothing_to_do(stack: LocalStack) -> None:

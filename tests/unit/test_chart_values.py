@@ -1,13 +1,16 @@
 """Values of the chart: no secret among them, our Alertmanager as target, chart alerts off."""
 
+import asyncio
 import json
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
+import pulumi
 import pytest
 
-from components.chart_values import ALERT_GROUPS, values
-from components.kube_prometheus_stack import source
+from components.chart_values import ALERT_GROUPS, API_SERVER_GROUPS, values
+from components.kube_prometheus_stack import crd_values, held_back, source
 from components.running import running, scraped_parts
 from components.versions import CHARTS
 from settings import Settings, SettingsError, parse
@@ -36,11 +39,45 @@ def test_everything_is_selected() -> None:
 
 def test_chart_alerts_are_off_and_hooks_are_not_needed() -> None:
     chosen = values(settings())
-    assert set(chosen["defaultRules"]["rules"]) == set(ALERT_GROUPS)
+    assert set(chosen["defaultRules"]["rules"]) == {*ALERT_GROUPS, *API_SERVER_GROUPS}
     assert not any(chosen["defaultRules"]["rules"].values())
     assert chosen["prometheusOperator"]["admissionWebhooks"] == {"enabled": False}
     assert chosen["prometheusOperator"]["tls"] == {"enabled": False}
     assert chosen["crds"] == {"enabled": False}
+
+
+def test_recordings_for_a_dashboard_of_the_chart_come_with_it() -> None:
+    chosen = values(settings(grafana={"defaultDashboards": True}))
+    assert set(chosen["defaultRules"]["rules"]) == set(ALERT_GROUPS)
+
+
+def test_crds_that_nobody_uses_are_left_out() -> None:
+    assert crd_values(())["prometheusagents"] == crd_values(())["thanosrulers"] == {"enabled": False}
+    assert set(crd_values(("thanosrulers",))) == {"annotations", "prometheusagents"}
+
+
+def test_the_operator_and_objects_of_the_crds_wait_for_them_and_nothing_else() -> None:
+    objects = {
+        "kubernetes:monitoring.coreos.com/v1:Prometheus": "chart:monitoring/kube-prometheus-stack-prometheus",
+        "kubernetes:apps/v1:Deployment": "chart:monitoring/kube-prometheus-stack-operator",
+        "kubernetes:apps/v1:DaemonSet": "chart:monitoring-agents/kube-prometheus-stack-prometheus-node-exporter",
+    }
+
+    async def order() -> tuple[set[str], set[str]]:
+        urn: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        crds = SimpleNamespace(urn=SimpleNamespace(future=lambda: urn))
+        hold: Any = held_back(crds)  # type: ignore[arg-type]
+        options = pulumi.ResourceOptions()
+        arguments = [pulumi.ResourceTransformArgs(True, kind, name, {}, options) for kind, name in objects.items()]
+        tasks = {asyncio.ensure_future(hold(one)): one.type_ for one in arguments}
+        first, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        urn.set_result("urn")
+        done, _ = await asyncio.wait(tasks)
+        return {tasks[one] for one in first}, {tasks[one] for one in done}
+
+    first, done = asyncio.run(order())
+    assert first == {"kubernetes:apps/v1:DaemonSet"}
+    assert done == set(objects)
 
 
 def test_values_are_literal_and_without_secrets(program_of: Callable[[str], Program]) -> None:

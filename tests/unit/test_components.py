@@ -116,7 +116,7 @@ def test_namespaces_outlive_destroy(program: Program) -> None:
 
 def test_crds_come_before_objects_of_their_kinds(program: Program) -> None:
     [release] = program.of_type("helm.sh/v3:Release")
-    kinds = [r for r in program.resources if ":monitoring.coreos.com/" in r.type or r.type.endswith("v4:Chart")]
+    kinds = [r for r in program.resources if ":monitoring.coreos.com/" in r.type]
     assert len(kinds) > 10
     assert all(release.urn in resource.dependencies for resource in kinds)
     assert release.inputs["values"]["crds"]["annotations"] == {"helm.sh/resource-policy": "keep"}

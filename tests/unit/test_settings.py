@@ -161,6 +161,7 @@ BAD: list[tuple[str, Any, str]] = [
     ),
     ("alerts.tune", {"HighCPUUsage": {"disabled": {"until": "2099-01-01"}}}, "disabled.reason is missing"),
     ("kubePrometheusStack.crds", "maybe", "observability:kubePrometheusStack.crds: 'maybe'"),
+    ("kubePrometheusStack", {"crds": "existing", "optionalCrds": ["thanosrulers"]}, "leave one of them out"),
     (
         "kubePrometheusStack.chart",
         {"repository": "https://charts.example.com"},
