@@ -28,8 +28,8 @@ provider = k8s.Provider(
     kube_client_settings=k8s.KubeClientSettingsArgs(burst=400, qps=200),
 )
 
-# The engine writes into its state, for each object, the calls that made it. Ten of them name the lines of this program;
-# the ten after those, of asyncio and the engine's own, were a twelfth of the state.
+# The engine writes into its state, for each object, the calls that led to it. Of the last ten it leaves out the SDK's;
+# the others tell where in this program. The rest, of asyncio and of the engine itself, was a twelfth of the state.
 sys.tracebacklimit = 10
 try:
     stack = ObservabilityStack(

@@ -70,7 +70,7 @@ def measure(rounds: int, stacks: list[str], without: list[str], out: Path | None
         chosen = subjects(found, local, Path(name), stacks, without, tuned=tuned)
         for number in range(1, rounds + 1):
             for subject in chosen:
-                noise = spin()
+                subject.times.spins.append(spin())
                 try:
                     subject.life()
                 except UserError as error:
@@ -78,7 +78,7 @@ def measure(rounds: int, stacks: list[str], without: list[str], out: Path | None
                     say(f"round {number}, {subject.name}: {error}")
                 subject.clear()
                 words = ", ".join(f"{step} {values[-1]:.1f}" for step, values in subject.times.seconds.items())
-                machine = f"spin {noise:.2f}, load {os.getloadavg()[0]:.1f}"
+                machine = f"spin {subject.times.spins[-1]:.2f}, load {os.getloadavg()[0]:.1f}"
                 say(f"round {number}, {subject.name}: {words or 'no figure'} ({machine})")
                 if out:
                     out.write_text(json.dumps(figures(chosen, number), indent=1))
@@ -89,7 +89,12 @@ def figures(chosen: list[Subject], rounds: int) -> dict[str, object]:
     """All figures with their conditions."""
     machine = f"{os.cpu_count()} cores, {platform.machine()}, load {os.getloadavg()[0]:.1f}, {rounds} rounds"
     seconds = {subject.name: subject.times.seconds for subject in chosen}
-    return {"conditions": machine, "seconds": seconds, "resources": {s.name: s.times.resources for s in chosen}}
+    return {
+        "conditions": machine,
+        "seconds": seconds,
+        "spins": {subject.name: subject.times.spins for subject in chosen},
+        "resources": {subject.name: subject.times.resources for subject in chosen},
+    }
 
 
 def missed(chosen: list[Subject], medians: Mapping[str, Mapping[str, float]]) -> list[str]:

@@ -46,9 +46,13 @@ for index in range(5):
 
 @dataclass
 class Times:
-    """Seconds of each step by round, and after `up` how many resources there were, and how large the state was."""
+    """Seconds of each step by round, and after `up` how many resources there were, and how large the state was.
+
+    `spins` are the seconds of one fixed loop before each round: how fast the machine was then.
+    """
 
     seconds: dict[str, list[float]] = field(default_factory=dict)
+    spins: list[float] = field(default_factory=list)
     resources: int = 0
     state_bytes: int = 0
 

@@ -10,7 +10,7 @@ from settings.cluster import Distribution
 
 PROMETHEUS_USER = 1000
 
-# Groups of the chart that hold alerts. Ours replace them (rules/overlap.yaml); its recording rules stay on.
+# Groups of the chart that hold alerts. Ours replace them (rules/overlap.yaml); most of its recording rules stay on.
 ALERT_GROUPS = (
     "alertmanager",
     "configReloaders",
@@ -103,8 +103,15 @@ def operator(settings: Settings) -> dict[str, Any]:
     """The operator, without webhooks: their certificates come from Helm hooks, which do not run here."""
     # The local cluster's fake nodes have no kubelet that could be scraped.
     fake = {"kubeletService": {"selector": "type!=kwok"}} if settings.cluster.distribution is Distribution.LOCAL else {}
+    # It looks only at its start which kinds there are: so it comes after an object of them, which the API server takes
+    # only when it serves its kind, and more kinds start it anew.
+    after = f"monitoring.coreos.com/namespaces/{settings.namespaces.main}/Prometheus/{addresses.PROMETHEUS}"
+    more = {"observability/optional-crds": "-".join(sorted(settings.kube_prometheus_stack.optional_crds))}
+    pod = {"podAnnotations": more} if settings.kube_prometheus_stack.optional_crds else {}
     return {
         **fake,
+        **pod,
+        "annotations": {"config.kubernetes.io/depends-on": after},
         "admissionWebhooks": {"enabled": False},
         "tls": {"enabled": False},
         "image": _image("prometheus-operator", settings),

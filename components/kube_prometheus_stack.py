@@ -18,7 +18,6 @@ OPTIONAL_CRDS = ("prometheusagents", "thanosrulers")
 """Kinds of which the stack makes none: a third of what the API server has to take in when the CRDs are made."""
 
 GROUP = "monitoring.coreos.com"
-OPERATOR = f"/{addresses.CHART}-operator"
 
 
 def source(chart: str, settings: ChartSettings) -> dict[str, Any]:
@@ -90,16 +89,18 @@ class PrometheusOperatorCrds(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-def held_back(crds: pulumi.Resource) -> pulumi.ResourceTransform:
-    """The transform that lets some of the chart's objects wait for the CRDs: those of their kinds, and the operator,
-    which looks at its start which kinds there are. All others, among them what takes long to start, do not wait.
+def held_back(crds: k8s.helm.v3.Release) -> pulumi.ResourceTransform:
+    """The transform that lets the chart's objects of the CRDs' kinds wait for them. All others, with what is slow to
+    start, do not; the operator waits for one of those objects (chart_values.operator).
 
-    It waits itself: the engine does not take a dependency from a transform of the parent.
+    It waits itself: the engine takes no dependency from a transform of the parent. So none is in the state; at a
+    `destroy` nothing needs it, since the CRDs are kept.
     """
 
     async def hold(args: pulumi.ResourceTransformArgs) -> None:
-        if args.type_.startswith(f"kubernetes:{GROUP}/") or args.name.endswith(OPERATOR):
-            await crds.urn.future()
+        # With --continue-on-error a release that failed has a URN all the same, but no status.
+        if args.type_.startswith(f"kubernetes:{GROUP}/") and not await crds.status.is_known():
+            raise pulumi.RunError("the CRDs of the Prometheus operator were not made")
 
     return hold
 
@@ -153,6 +154,8 @@ class KubePrometheusStack(pulumi.ComponentResource):
                 string_data={**{key: secrets[key] for key in keys}, **remote_write.usernames(settings)},
                 opts=child,
             )
+        # A preview makes nothing that could wait.
+        waits = [held_back(crds)] if isinstance(crds, k8s.helm.v3.Release) and not pulumi.runtime.is_dry_run() else None
         # One unknown argument would empty the chart's preview: every argument is known.
         k8s.helm.v4.Chart(
             f"{name}-chart",
@@ -160,10 +163,7 @@ class KubePrometheusStack(pulumi.ComponentResource):
             namespace=namespace,
             values=values,
             skip_crds=True,
-            # A preview makes nothing that could wait.
-            opts=pulumi.ResourceOptions(
-                parent=self, transforms=None if pulumi.runtime.is_dry_run() else [held_back(crds)]
-            ),
+            opts=pulumi.ResourceOptions(parent=self, transforms=waits),
             **source("kube-prometheus-stack", settings.kube_prometheus_stack.chart),
         )
         self.register_outputs({"grafanaSecret": grafana_values.SECRET})

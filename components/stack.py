@@ -123,6 +123,8 @@ class ObservabilityStack(pulumi.ComponentResource):
         admission = PodAdmission("pod-admission", settings=settings, opts=below)
         # A pod whose priority class is missing is refused.
         child = pulumi.ResourceOptions(parent=self, depends_on=[namespaces, admission])
+        if network_policies.enabled(settings):
+            NetworkPolicies("network-policies", settings=settings, opts=child)
         gateway = LokiGateway("loki-gateway", settings=settings, secrets=secrets, opts=child)
         metrics = KubePrometheusStack(
             "kube-prometheus-stack",
@@ -132,8 +134,6 @@ class ObservabilityStack(pulumi.ComponentResource):
             crds=crds,
             opts=child,
         )
-        if network_policies.enabled(settings):
-            NetworkPolicies("network-policies", settings=settings, opts=child)
         if settings.hub.enabled:
             Hub("hub", settings=settings, crds=crds, opts=child)
         AlertRules(

@@ -110,8 +110,11 @@ def _add_chart(result: Manifests, resource: synth.Resource) -> None:
     elif name == "prometheus-operator-crds":
         result.crds_from_module = True
         folder = module_dir("prometheus-operator") / CRD_FOLDER
+        switches = inputs.get("values", {}).get("crds", {})
         for path in sorted(folder.glob("*.yaml")):
-            result.objects += charts.read_objects(path.read_text(encoding="utf-8"))
+            for crd in charts.read_objects(path.read_text(encoding="utf-8")):
+                if switches.get(crd["spec"]["names"]["plural"], {}).get("enabled", True):
+                    result.objects.append(crd)
     else:
         result.missing_charts.append(name)
 

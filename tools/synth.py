@@ -44,6 +44,8 @@ class Resource:
     secret: bool
     """Whether a part of the inputs is marked secret."""
     aliases: tuple[Alias, ...] = ()
+    transforms: int = 0
+    """How many transforms its children go through."""
 
 
 @dataclass
@@ -101,6 +103,7 @@ class _Monitor(mocks.MockMonitor):
                     aliases=tuple(
                         Alias(alias.spec.name, alias.spec.type, alias.spec.parentUrn) for alias in request.aliases
                     ),
+                    transforms=len(request.transforms),
                 )
             )
         return response

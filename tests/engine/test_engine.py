@@ -50,14 +50,15 @@ def test_1_up(stack: LocalStack, local: Cluster) -> None:
     # In the state's order, which is that of their making.
     made = [f"{one['type']} {one['urn'].rpartition('::')[2]}" for one in resources]
     release = next(index for index, name in enumerate(made) if "helm.sh/v3:Release" in name)
-    operator = "kubernetes:apps/v1:Deployment kube-prometheus-stack-chart:monitoring/kube-prometheus-stack-operator"
-    assert operator in made
-    needing = [index for index, name in enumerate(made) if ":monitoring.coreos.com/" in name or name == operator]
+    needing = [index for index, name in enumerate(made) if ":monitoring.coreos.com/" in name]
     assert len(needing) > 40
     assert min(needing) > release
-    frames = [frame["sourcePosition"] for one in resources for frame in one.get("stackTrace", ())]
-    assert "project:///__main__.py" in {frame.partition("#")[0] for frame in frames}
-    assert not [frame for frame in frames if "asyncio" in frame or "language-python" in frame]
+    chart = "kube-prometheus-stack-chart:monitoring/kube-prometheus-stack"
+    prometheus = made.index(f"kubernetes:monitoring.coreos.com/v1:Prometheus {chart}-prometheus")
+    assert made.index(f"kubernetes:apps/v1:Deployment {chart}-operator") > prometheus
+    ours = [one for one in resources if ":ObservabilityStack" in one["urn"] and "helm.sh/v4:Chart" not in one["urn"]]
+    assert len(ours) > 80
+    assert max(len(one["stackTrace"]) for one in ours) <= 5, "calls below the program's own are in the state"
 
 
 def test_2_nothing_to_do(stack: LocalStack) -> None:

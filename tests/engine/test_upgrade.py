@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from components import loki_config
+from components.kube_prometheus_stack import OPTIONAL_CRDS
 from components.versions import CHARTS
 from settings.reader import PROJECT
 from tools import charts, engine
@@ -41,9 +42,10 @@ class Project:
         shutil.copytree(ROOT, self.root, ignore=unwanted)
         (self.root / ".venv").symlink_to(ROOT / ".venv")
 
-    def configure(self, locations: dict[str, Path], loki: dict[str, Any]) -> None:
-        """The stack file with charts from these places, and settings of Loki."""
-        chosen = {SECTIONS[name]: {"location": str(location)} for name, location in locations.items()}
+    def configure(self, locations: dict[str, Path], loki: dict[str, Any], crds: tuple[str, ...] = ()) -> None:
+        """The stack file with charts from these places, settings of Loki, and CRDs that the stack has no use for."""
+        chosen: dict[str, Any] = {SECTIONS[name]: {"location": str(place)} for name, place in locations.items()}
+        chosen["optionalCrds"] = list(crds)
         config = {**stack_config(ROOT / "Pulumi.dev.yaml"), f"{PROJECT}:kubePrometheusStack": chosen}
         config[f"{PROJECT}:loki"] = {**config.get(f"{PROJECT}:loki", {}), **loki}
         file = self.root / "Pulumi.changed.yaml"
@@ -83,7 +85,7 @@ def places(versions: dict[str, str | None]) -> dict[str, Path]:
 def project(local: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The stack with the old charts."""
     made = Project(local, tmp_path_factory.mktemp("upgrade"))
-    made.configure(places(dict(OLD)), {})
+    made.configure(places(dict(OLD)), {}, crds=OPTIONAL_CRDS)
     # Passwords are yet to be made, and the preview of the charts is whole all the same.
     assert made.steps()[GRAFANA] == "create"
     made.up()
@@ -91,10 +93,12 @@ def project(local: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Project
 
 
 def test_1_the_charts_are_upgraded_in_place(project: Project) -> None:
+    """And CRDs that the stack no longer installs stay, with their objects."""
     crd = ("crds", "prometheuses.monitoring.coreos.com")
     version = "operator.prometheus.io/version"
     assert project.get(*crd)["metadata"]["annotations"][version] == "0.92.1"
     before = project.identities(*STATEFUL, "secrets")
+    assert {f"CustomResourceDefinition/{name}.monitoring.coreos.com" for name in OPTIONAL_CRDS} <= set(before)
     project.configure(places(dict.fromkeys(OLD)), {})
     steps = project.steps()
     print(f"{OLD} to {[CHARTS[name].version for name in OLD]}: {dict(Counter(steps.values()))}")

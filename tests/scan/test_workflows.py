@@ -4,8 +4,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tools.binaries import find
+from tools.engine import FASTER
 from tools.synth import ROOT
 
 FOLDER = ROOT / ".github" / "workflows"
@@ -22,6 +24,15 @@ def test_actionlint_finds_nothing() -> None:
     assert len(files) >= 5
     result = actionlint(*files)
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("name", ["deploy-stack", "drift", "pull-request"])
+def test_the_engine_runs_as_by_make_up(name: str) -> None:
+    jobs = yaml.safe_load((FOLDER / f"{name}.yml").read_text(encoding="utf-8"))["jobs"].values()
+    [environment] = [job["env"] for job in jobs if "PULUMI_BACKEND_URL" in job.get("env", {})]
+    # Unset there, and false to undo what a shell may have set.
+    expected = {key: value for key, value in FASTER.items() if key != "PULUMI_DIY_BACKEND_GZIP"}
+    assert {key: environment.get(key) for key in expected} == expected
 
 
 @pytest.mark.parametrize(

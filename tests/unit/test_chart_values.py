@@ -56,28 +56,36 @@ def test_crds_that_nobody_uses_are_left_out() -> None:
     assert set(crd_values(("thanosrulers",))) == {"annotations", "prometheusagents"}
 
 
-def test_the_operator_and_objects_of_the_crds_wait_for_them_and_nothing_else() -> None:
+def test_a_further_kind_starts_the_operator_anew() -> None:
+    chosen = values(settings(kubePrometheusStack={"optionalCrds": ["thanosrulers", "prometheusagents"]}))
+    annotations = chosen["prometheusOperator"]["podAnnotations"]
+    assert annotations == {"observability/optional-crds": "prometheusagents-thanosrulers"}
+    assert "podAnnotations" not in values(settings())["prometheusOperator"]
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_objects_of_the_crds_wait_for_them_and_nothing_else(made: bool) -> None:
     objects = {
         "kubernetes:monitoring.coreos.com/v1:Prometheus": "chart:monitoring/kube-prometheus-stack-prometheus",
-        "kubernetes:apps/v1:Deployment": "chart:monitoring/kube-prometheus-stack-operator",
+        "kubernetes:monitoring.coreos.com/v1:ServiceMonitor": "chart:monitoring/kube-prometheus-stack-operator",
         "kubernetes:apps/v1:DaemonSet": "chart:monitoring-agents/kube-prometheus-stack-prometheus-node-exporter",
     }
 
     async def order() -> tuple[set[str], set[str]]:
-        urn: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        crds = SimpleNamespace(urn=SimpleNamespace(future=lambda: urn))
-        hold: Any = held_back(crds)  # type: ignore[arg-type]
+        known: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        hold: Any = held_back(SimpleNamespace(status=SimpleNamespace(is_known=lambda: known)))
         options = pulumi.ResourceOptions()
         arguments = [pulumi.ResourceTransformArgs(True, kind, name, {}, options) for kind, name in objects.items()]
         tasks = {asyncio.ensure_future(hold(one)): one.type_ for one in arguments}
-        first, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        urn.set_result("urn")
-        done, _ = await asyncio.wait(tasks)
-        return {tasks[one] for one in first}, {tasks[one] for one in done}
+        for _ in tasks:
+            await asyncio.sleep(0)
+        first = {kind for task, kind in tasks.items() if task.done()}
+        known.set_result(made)
+        await asyncio.wait(tasks)
+        return first, {kind for task, kind in tasks.items() if not task.exception()}
 
-    first, done = asyncio.run(order())
-    assert first == {"kubernetes:apps/v1:DaemonSet"}
-    assert done == set(objects)
+    free = {"kubernetes:apps/v1:DaemonSet"}
+    assert asyncio.run(order()) == (free, set(objects) if made else free)
 
 
 def test_values_are_literal_and_without_secrets(program_of: Callable[[str], Program]) -> None:

@@ -120,6 +120,7 @@ def test_crds_come_before_objects_of_their_kinds(program: Program) -> None:
     assert len(kinds) > 10
     assert all(release.urn in resource.dependencies for resource in kinds)
     assert release.inputs["values"]["crds"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+    assert [r.type for r in program.resources if r.transforms] == ["kubernetes:helm.sh/v4:Chart"], "held_back"
 
 
 def test_components_wait_for_the_namespaces(program: Program) -> None:
