@@ -3,7 +3,7 @@
 The obvious program is what a newcomer writes: kube-prometheus-stack with its CRDs as one `helm.v4.Chart`, nothing else.
 The floor is five small resources. Ours has the environment that `make up` and the workflows give the engine (its state
 compressed, `GOGC`); the others run with the engine's defaults, with --tuned the obvious program once more with ours.
-All run on the same local control plane with fake nodes, one after the other, ROUNDS times. Quote the ratios: machines
+Each runs on a fresh local control plane with fake nodes, one after the other, ROUNDS times. Quote the ratios: machines
 differ and are noisy; `spin`, the seconds of one fixed loop before each life, tells how much. With --out the figures
 are written after each life: a run that is stopped keeps what it has.
 
@@ -17,13 +17,13 @@ import platform
 import statistics
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from bench.subjects import FLOOR, OBVIOUS, STEPS, Helm, Ours, Plain, Subject
+from bench.subjects import FLOOR, OBVIOUS, STEPS, Helm, Ours, Plain, Subject, Times
 from tools import charts, cluster, engine
 from tools.cluster import Cluster
 from tools.console import UserError, run, say
@@ -46,63 +46,78 @@ def spin() -> float:
 
 
 def subjects(
-    found: Engine, local: Cluster, folder: Path, stacks: list[str], without: list[str], *, tuned: bool
-) -> list[Subject]:
-    """All that are to be timed, in their order."""
-    kubeconfig, chart = str(local.kubeconfig), str(charts.chart("kube-prometheus-stack"))
+    found: Engine, stacks: list[str], without: list[str], *, tuned: bool
+) -> dict[str, Callable[[Cluster, Path], Subject]]:
+    """What makes each subject for a cluster and a folder of its own, by name, in their order."""
+    chart = str(charts.chart("kube-prometheus-stack"))
+
+    def plain(name: str, program: str, environment: Mapping[str, str]) -> Callable[[Cluster, Path], Subject]:
+        def make(local: Cluster, folder: Path) -> Subject:
+            text = program.format(kubeconfig=str(local.kubeconfig), chart=chart)
+            return Plain(name, text, found, folder / name, environment)
+
+        return make
+
+    def ours(stack: str) -> Callable[[Cluster, Path], Subject]:
+        return lambda local, folder: Ours(LocalStack(found, stack, folder / stack), local)
+
     # The floor first: it brings the engine into the machine's memory, which nobody else is to pay for.
-    made: list[Subject] = [Plain("floor", FLOOR.format(kubeconfig=kubeconfig), found, local, folder / "floor")]
-    made += [Ours(LocalStack(found, stack, folder / f"ours-{stack}"), local, f"stack {stack}") for stack in stacks]
-    made.append(Helm(local, folder / "helm"))
-    program = OBVIOUS.format(kubeconfig=kubeconfig, chart=chart)
-    made.append(Plain("obvious", program, found, local, folder / "obvious"))
+    made = {"floor": plain("floor", FLOOR, {})}
+    made |= {f"stack {stack}": ours(stack) for stack in stacks}
+    made["helm"] = lambda local, folder: Helm(local, folder / "helm")
+    made["obvious"] = plain("obvious", OBVIOUS, {})
     if tuned:
-        made.append(Plain("obvious-tuned", program, found, local, folder / "obvious-tuned", FASTER))
-    return [subject for subject in made if subject.name.split()[0] not in without]
+        made["obvious-tuned"] = plain("obvious-tuned", OBVIOUS, FASTER)
+    return {name: make for name, make in made.items() if name not in without}
 
 
-def measure(rounds: int, stacks: list[str], without: list[str], out: Path | None, *, tuned: bool) -> list[Subject]:
-    """All subjects after their rounds. Raises UserError where there is no engine."""
+def measure(rounds: int, stacks: list[str], without: list[str], out: Path | None, *, tuned: bool) -> dict[str, Times]:
+    """The times of all subjects after their rounds. Raises UserError where there is no engine.
+
+    Each life has a cluster of its own. On one that had the CRDs before, the garbage collector may ask for objects of
+    their kinds only half a minute after they are there again, and a `destroy` waits for it.
+    """
     reason, found = why_no_engine(), engine.find()
     if reason or isinstance(found, str):
         raise UserError(f"nothing to measure: {reason or found}")
-    with tempfile.TemporaryDirectory() as name, cluster.fake(Path(name)) as local:
-        chosen = subjects(found, local, Path(name), stacks, without, tuned=tuned)
-        for number in range(1, rounds + 1):
-            for subject in chosen:
+    chosen = subjects(found, stacks, without, tuned=tuned)
+    times = {name: Times() for name in chosen}
+    for number in range(1, rounds + 1):
+        for name, make in chosen.items():
+            with tempfile.TemporaryDirectory() as folder, cluster.fake(Path(folder)) as local:
+                subject = make(local, Path(folder))
+                subject.times = times[name]
                 subject.times.spins.append(spin())
                 try:
                     subject.life()
                 except UserError as error:
                     # One that fails must not cost the figures of the others.
-                    say(f"round {number}, {subject.name}: {error}")
-                subject.clear()
-                words = ", ".join(f"{step} {values[-1]:.1f}" for step, values in subject.times.seconds.items())
-                machine = f"spin {subject.times.spins[-1]:.2f}, load {os.getloadavg()[0]:.1f}"
-                say(f"round {number}, {subject.name}: {words or 'no figure'} ({machine})")
-                if out:
-                    out.write_text(json.dumps(figures(chosen, number), indent=1))
-    return chosen
+                    say(f"round {number}, {name}: {error}")
+            words = ", ".join(f"{step} {values[-1]:.1f}" for step, values in times[name].seconds.items())
+            machine = f"spin {times[name].spins[-1]:.2f}, load {os.getloadavg()[0]:.1f}"
+            say(f"round {number}, {name}: {words or 'no figure'} ({machine})")
+            if out:
+                out.write_text(json.dumps(figures(times, number), indent=1))
+    return times
 
 
-def figures(chosen: list[Subject], rounds: int) -> dict[str, object]:
+def figures(times: Mapping[str, Times], rounds: int) -> dict[str, object]:
     """All figures with their conditions."""
     machine = f"{os.cpu_count()} cores, {platform.machine()}, load {os.getloadavg()[0]:.1f}, {rounds} rounds"
-    seconds = {subject.name: subject.times.seconds for subject in chosen}
     return {
         "conditions": machine,
-        "seconds": seconds,
-        "spins": {subject.name: subject.times.spins for subject in chosen},
-        "resources": {subject.name: subject.times.resources for subject in chosen},
+        "seconds": {name: of.seconds for name, of in times.items()},
+        "spins": {name: of.spins for name, of in times.items()},
+        "resources": {name: of.resources for name, of in times.items()},
     }
 
 
-def missed(chosen: list[Subject], medians: Mapping[str, Mapping[str, float]]) -> list[str]:
+def missed(times: Mapping[str, Times], medians: Mapping[str, Mapping[str, float]]) -> list[str]:
     """Each goal that is not met, in words, as far as it was measured."""
-    ours = [subject for subject in chosen if isinstance(subject, Ours)]
-    most = max((subject.times.resources for subject in ours), default=0)
+    ours = [name for name in times if name.startswith("stack ")]
+    most = max((times[name].resources for name in ours), default=0)
     found = [f"the largest stack has {most} resources, fewer than {RESOURCES}"] if most < RESOURCES else []
-    for name, mine in ((subject.name, medians[subject.name]) for subject in ours):
+    for name, mine in ((name, medians[name]) for name in ours):
         for step, goal in GOALS.items():
             if not mine.get(step, float("inf")) <= goal:
                 found.append(f"{name}, {step}: above {goal:.0f} s")
@@ -114,25 +129,22 @@ def missed(chosen: list[Subject], medians: Mapping[str, Mapping[str, float]]) ->
     return found
 
 
-def show(chosen: list[Subject], rounds: int) -> bool:
+def show(times: Mapping[str, Times], rounds: int) -> bool:
     """Print the table with the ratios, and the goals that are missed; whether there is none."""
     table = Table("program", "resources", *STEPS, title="seconds, median of the rounds")
     medians = {
-        subject.name: {step: statistics.median(values) for step, values in subject.times.seconds.items()}
-        for subject in chosen
+        name: {step: statistics.median(values) for step, values in of.seconds.items()} for name, of in times.items()
     }
-    for subject in chosen:
-        values = medians[subject.name]
+    for name, values in medians.items():
         cells = [f"{values[step]:.1f}" if step in values else "" for step in STEPS]
-        table.add_row(subject.name, str(subject.times.resources), *cells)
-    for ours in (subject for subject in chosen if isinstance(subject, Ours)):
-        mine = medians[ours.name]
-        for other in (subject for subject in chosen if not isinstance(subject, Ours)):
-            theirs = medians[other.name]
+        table.add_row(name, str(times[name].resources), *cells)
+    for ours in (name for name in medians if name.startswith("stack ")):
+        for other in (name for name in medians if not name.startswith("stack ")):
+            mine, theirs = medians[ours], medians[other]
             ratios = {step: theirs[step] / mine[step] for step in STEPS if step in theirs and step in mine}
-            table.add_row(f"{other.name} / {ours.name}", "", *(f"{ratios.get(s, float('nan')):.2f}" for s in STEPS))
-    Console(width=140).print(table, figures(chosen, rounds)["conditions"])
-    goals = missed(chosen, medians)
+            table.add_row(f"{other} / {ours}", "", *(f"{ratios.get(s, float('nan')):.2f}" for s in STEPS))
+    Console(width=140).print(table, figures(times, rounds)["conditions"])
+    goals = missed(times, medians)
     for goal in goals:
         say(f"goal missed: {goal}")
     return not goals
@@ -147,8 +159,8 @@ def main() -> int:
     parser.add_argument("--tuned", action="store_true", help="the obvious program also with our engine's environment")
     parser.add_argument("--out", type=Path, help="write the figures as JSON, after each step")
     arguments = parser.parse_args()
-    chosen = measure(arguments.rounds, arguments.stacks, arguments.without, arguments.out, tuned=arguments.tuned)
-    return 0 if show(chosen, arguments.rounds) else 1
+    times = measure(arguments.rounds, arguments.stacks, arguments.without, arguments.out, tuned=arguments.tuned)
+    return 0 if show(times, arguments.rounds) else 1
 
 
 if __name__ == "__main__":

@@ -105,7 +105,7 @@ def measure(rounds: int, copies: list[int], backend: str) -> dict[int, Figures]:
         local.kubectl("apply", "--server-side", "--filename=-", stdin=items)
         for count in copies:
             program = PROGRAM.format(kubeconfig=str(local.kubeconfig), copies=count)
-            subject = Plain(f"grow{count}", program, found, local, Path(name) / f"grow-{count}", variables)
+            subject = Plain(f"grow{count}", program, found, Path(name) / f"grow-{count}", variables)
             for _ in range(rounds):
                 subject.life()
             times = subject.times

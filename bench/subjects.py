@@ -66,14 +66,10 @@ class Times:
 class Subject(Protocol):
     """Something that has the five steps of a life."""
 
-    name: str
     times: Times
 
     def life(self) -> None:
         """Run all steps once. Raises UserError where one fails."""
-
-    def clear(self) -> None:
-        """Make the cluster, and the subject's own state, what they were before; also after a life that failed."""
 
 
 @dataclass
@@ -82,7 +78,6 @@ class Ours:
 
     stack: LocalStack
     local: Cluster
-    name: str
     times: Times = field(default_factory=Times)
 
     def life(self) -> None:
@@ -96,16 +91,6 @@ class Ours:
         self.stack.prepare(self.local.kubeconfig, NOBODY.format, self._tuned())
         self.times.timed("one change", lambda: self._run("up", "--yes", "--skip-preview"))
         self.times.timed("destroy", lambda: self._run("destroy", "--yes", "--skip-preview"))
-
-    def clear(self) -> None:
-        """Destroy what is left, and delete what a destroy keeps."""
-        if (self.stack.folder / "state").exists():
-            self.stack.prepare(self.local.kubeconfig, NOBODY.format)
-            self._run("destroy", "--yes", "--skip-preview")
-        # Kept on purpose after a destroy; the obvious program, and the next first preview, must not find them.
-        self.local.kubectl("delete", "crd", "--all", "--wait=true")
-        for namespace in ("monitoring", "monitoring-agents"):
-            self.local.kubectl("delete", "namespace", namespace, "--ignore-not-found", "--wait=true")
 
     def _tuned(self) -> Path:
         file = ROOT / f"Pulumi.{self.stack.stack}.yaml"
@@ -128,9 +113,8 @@ class Plain:
     name: str
     program: str
     engine: Engine
-    local: Cluster
     folder: Path
-    backend: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
     """Further environment, for instance that of another backend than the folder."""
     times: Times = field(default_factory=Times)
 
@@ -145,12 +129,6 @@ class Plain:
         self.times.timed("no-op preview", lambda: self._run("preview", "--expect-no-changes"))
         self.times.timed("one change", lambda: self._run("up", "--yes", "--skip-preview", threshold="85"))
         self.times.timed("destroy", lambda: self._run("destroy", "--yes", "--skip-preview"))
-
-    def clear(self) -> None:
-        """Destroy what is left, and delete what a destroy keeps."""
-        if (self.folder / "state").exists():
-            self._run("destroy", "--yes", "--skip-preview")
-        self.local.kubectl("delete", "crd", "--all", "--wait=true")
 
     def prepare(self) -> None:
         """Write the project and make its stack, unless they are there."""
@@ -168,7 +146,7 @@ class Plain:
             "PULUMI_CONFIG_PASSPHRASE": "bench-only",
             "PYTHONPATH": str(ROOT),
             "BENCH_THRESHOLD": threshold,
-            **self.backend,
+            **self.environment,
         }
         return self.engine.run([*command, "--cwd", str(self.folder), "--stack", "bench"], environment, quiet=True)
 
@@ -179,7 +157,6 @@ class Helm:
 
     local: Cluster
     folder: Path
-    name: str = "helm and kubectl diff"
     times: Times = field(default_factory=Times)
 
     def life(self) -> None:
@@ -194,13 +171,6 @@ class Helm:
         self.times.timed("one change", lambda: self._helm("upgrade", "85", "--wait"))
         command = ["uninstall", "kps", "--namespace=helm", "--wait"]
         self.times.timed("destroy", lambda: self._call([str(binaries.find("helm")), *command]))
-
-    def clear(self) -> None:
-        """Uninstall what is left, with namespace and CRDs."""
-        command = [str(binaries.find("helm")), "uninstall", "kps", "--namespace=helm", "--ignore-not-found", "--wait"]
-        self._call(command)
-        self.local.kubectl("delete", "namespace", "helm", "--ignore-not-found", "--wait=true")
-        self.local.kubectl("delete", "crd", "--all", "--wait=true")
 
     def _values(self, threshold: str) -> Path:
         rule = {"alert": "Hot", "expr": f"cpu > {threshold}"}

@@ -136,19 +136,6 @@ class ObservabilityStack(pulumi.ComponentResource):
         )
         if settings.hub.enabled:
             Hub("hub", settings=settings, crds=crds, opts=child)
-        AlertRules(
-            "alert-rules",
-            settings=settings,
-            prometheus=probe_teams.by_target(prometheus_rules, settings),
-            loki=loki_rules,
-            crds=crds,
-            copies_after=metrics,
-            opts=child,
-        )
-        if settings.grafana.enabled:
-            # After Grafana: the engine writes its whole state around each object, so the large ones come last.
-            after = pulumi.ResourceOptions(parent=self, depends_on=[namespaces, metrics])
-            Dashboards("dashboards", settings=settings, dashboards=boards.shipped, opts=after)
         if isinstance(settings.loki.storage, MinIO):
             Minio("minio", settings=settings, storage=settings.loki.storage, crds=crds, opts=child)
         (LokiDistributed if settings.loki.distributed else Loki)(
@@ -168,12 +155,25 @@ class ObservabilityStack(pulumi.ComponentResource):
             CentralLogs("central-logs", settings=settings, central=central, secrets=secrets, crds=crds, opts=child)
         if settings.events.mode == "deploy":
             EventExporter("event-exporter", settings=settings, crds=crds, opts=child)
-        Alertmanager("alertmanager", settings=settings, secrets=secrets, crds=crds, opts=child)
         BlackboxExporter("blackbox-exporter", settings=settings, secrets=secrets, crds=crds, opts=child)
         _optional(settings, secrets, crds, child)
         if settings.dcgm.mode != "off":
             DcgmExporter("dcgm-exporter", settings=settings, crds=crds, opts=child)
         gitops(settings, secrets, crds, child)
+        # What is large comes late, dashboards after Grafana: the engine writes its whole state around each object.
+        Alertmanager("alertmanager", settings=settings, secrets=secrets, crds=crds, opts=child)
+        AlertRules(
+            "alert-rules",
+            settings=settings,
+            prometheus=probe_teams.by_target(prometheus_rules, settings),
+            loki=loki_rules,
+            crds=crds,
+            copies_after=metrics,
+            opts=child,
+        )
+        if settings.grafana.enabled:
+            after = pulumi.ResourceOptions(parent=self, depends_on=[namespaces, metrics])
+            Dashboards("dashboards", settings=settings, dashboards=boards.shipped, opts=after)
 
         self.exports = {
             "namespaces": settings.namespaces.model_dump(),
