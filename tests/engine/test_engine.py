@@ -55,7 +55,8 @@ def test_1_up(stack: LocalStack, local: Cluster) -> None:
     assert min(needing) > release
     chart = "kube-prometheus-stack-chart:monitoring/kube-prometheus-stack"
     prometheus = made.index(f"kubernetes:monitoring.coreos.com/v1:Prometheus {chart}-prometheus")
-    assert made.index(f"kubernetes:apps/v1:Deployment {chart}-operator") > prometheus
+    operator = made.index(f"kubernetes:apps/v1:Deployment {chart}-operator")
+    assert resources[prometheus]["urn"] in resources[operator].get("dependencies", ())
     ours = [one for one in resources if ":ObservabilityStack" in one["urn"] and "helm.sh/v4:Chart" not in one["urn"]]
     assert len(ours) > 80
     assert max(len(one["stackTrace"]) for one in ours) <= 5, "calls below the program's own are in the state"
