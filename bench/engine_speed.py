@@ -117,7 +117,8 @@ def missed(times: Mapping[str, Times], medians: Mapping[str, Mapping[str, float]
     ours = [name for name in times if name.startswith("stack ")]
     most = max((times[name].resources for name in ours), default=0)
     found = [f"the largest stack has {most} resources, fewer than {RESOURCES}"] if most < RESOURCES else []
-    for name, mine in ((name, medians[name]) for name in ours):
+    for name in ours:
+        mine = medians[name]
         for step, goal in GOALS.items():
             if not mine.get(step, float("inf")) <= goal:
                 found.append(f"{name}, {step}: above {goal:.0f} s")

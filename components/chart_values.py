@@ -4,6 +4,7 @@ from typing import Any
 
 from components import addresses, chart_targets, deletion, grafana_values, images, pods, remote_write
 from components.alert_rules import EVALUATOR, HUB
+from components.monitors import GROUP
 from components.versions import IMAGES
 from settings import Settings
 from settings.cluster import Distribution
@@ -105,7 +106,7 @@ def operator(settings: Settings) -> dict[str, Any]:
     fake = {"kubeletService": {"selector": "type!=kwok"}} if settings.cluster.distribution is Distribution.LOCAL else {}
     # It looks only at its start which kinds there are: so it comes after an object of them, which the API server takes
     # only when it serves its kind, and more kinds start it anew.
-    after = f"monitoring.coreos.com/namespaces/{settings.namespaces.main}/Prometheus/{addresses.PROMETHEUS}"
+    after = f"{GROUP}/namespaces/{settings.namespaces.main}/Prometheus/{addresses.PROMETHEUS}"
     more = {"observability/optional-crds": "-".join(sorted(settings.kube_prometheus_stack.optional_crds))}
     pod = {"podAnnotations": more} if settings.kube_prometheus_stack.optional_crds else {}
     return {

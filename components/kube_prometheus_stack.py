@@ -2,22 +2,21 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pulumi
 import pulumi_kubernetes as k8s
 import pulumi_random as random
 
 from components import addresses, chart_values, grafana_values, pods, remote_write
+from components.monitors import GROUP
 from components.versions import CHARTS
 from settings import Settings, SettingsError
-from settings.metrics import ChartSettings
+from settings.metrics import ChartSettings, OptionalCrd
 from settings.reader import secret_keys
 
-OPTIONAL_CRDS = ("prometheusagents", "thanosrulers")
+OPTIONAL_CRDS: tuple[str, ...] = get_args(OptionalCrd)
 """Kinds of which the stack makes none: a third of what the API server has to take in when the CRDs are made."""
-
-GROUP = "monitoring.coreos.com"
 
 
 def source(chart: str, settings: ChartSettings) -> dict[str, Any]:

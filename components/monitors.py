@@ -7,8 +7,9 @@ import pulumi_kubernetes as k8s
 
 from components import pods
 
-GROUP_VERSION = "monitoring.coreos.com/v1"
-YOUNGER = {"ScrapeConfig": "monitoring.coreos.com/v1alpha1"}
+GROUP = "monitoring.coreos.com"
+GROUP_VERSION = f"{GROUP}/v1"
+YOUNGER = {"ScrapeConfig": f"{GROUP}/v1alpha1"}
 """Kinds that the operator does not yet serve as v1."""
 # The `release` label of the chart: a Prometheus that selects by it (the chart's own default) finds our objects too.
 RELEASE = {"release": "kube-prometheus-stack"}

@@ -39,13 +39,16 @@ class ChartSettings(Model):
         return self
 
 
+OptionalCrd = Literal["prometheusagents", "thanosrulers"]
+
+
 class KubePrometheusStackSettings(Model):
     """`observability:kubePrometheusStack`: the official chart."""
 
     chart: ChartSettings = ChartSettings()
     crds: Literal["install", "existing"] = "install"
     """`existing` where another team or the platform already manages the prometheus-operator CRDs."""
-    optional_crds: frozenset[Literal["prometheusagents", "thanosrulers"]] = frozenset()
+    optional_crds: frozenset[OptionalCrd] = frozenset()
     """CRDs that the stack itself has no use for, for teams that make such objects; the operator does without them."""
     crds_chart: ChartSettings = ChartSettings()
 
