@@ -72,14 +72,23 @@ spec:
         - {{name: site, configMap: {{name: site}}}}
         - {{name: data, persistentVolumeClaim: {{claimName: data}}}}
 """
+# Without a selector, so that the endpoints of both ports are known before the Service has the second one: kube-proxy
+# rightly refuses connections to a port whose endpoints it does not know, for a second when it hears of them later.
 EARLY = """
 apiVersion: v1
 kind: Service
-metadata: {name: early, namespace: web}
-spec:
-  selector: {app: web}
-  ports: [{port: 80, targetPort: 8080}]
+metadata: {{name: early, namespace: web}}
+spec: {{ports: [{ports}]}}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: early, namespace: web, labels: {{kubernetes.io/service-name: early}}}}
+addressType: IPv4
+endpoints: [{{addresses: [{pod}]}}]
+ports: [{{name: first, port: 8080}}, {{name: second, port: 8080}}]
 """
+FIRST_PORT = "{name: first, port: 80, targetPort: 8080}"
+SECOND_PORT = "{name: second, port: 81, targetPort: 8080}"
 DROPPED = re.compile(r"^\[(\d+):\d+\] -A POSTROUTING -d \S+ -j DROP$", re.MULTILINE)
 
 
@@ -159,13 +168,18 @@ def test_a_connection_that_is_earlier_than_the_rules_of_its_service_comes_about(
     running: cluster.Cluster, web: str
 ) -> None:
     """It is repeated by TCP itself until kube-proxy has written the rules, and not sent astray before."""
+    pod = running.kubectl("--namespace=web", "get", f"pod/{web}", "--output=jsonpath={.status.podIP}")
+    apply = partial(running.kubectl, "apply", "--server-side", "--filename=-")
+    apply(stdin=EARLY.format(pod=pod, ports=FIRST_PORT))
+    address = running.kubectl("--namespace=web", "get", "service/early", "--output=jsonpath={.spec.clusterIP}")
+    call = partial(shell, running, web, f"wget -q -O - http://{address}/ 2>&1 || true")
+    wait_for("answer of the Service's first port", call, "hello".__eq__, SECONDS)
     proxy, before = running.state.parts["kube-proxy"].pid, dropped(running)
     os.kill(proxy, signal.SIGSTOP)
     try:
-        running.kubectl("apply", "--server-side", "--filename=-", stdin=EARLY)
-        address = running.kubectl("--namespace=web", "get", "service/early", "--output=jsonpath={.spec.clusterIP}")
+        apply(stdin=EARLY.format(pod=pod, ports=f"{FIRST_PORT}, {SECOND_PORT}"))
         with ThreadPoolExecutor(1) as pool:
-            answer = pool.submit(shell, running, web, f"wget -q -O - http://{address}/ 2>&1 || true")
+            answer = pool.submit(shell, running, web, f"wget -q -O - http://{address}:81/ 2>&1 || true")
             wait_for("dropped packet to the Service", partial(dropped, running), before.__lt__, SECONDS)
             os.kill(proxy, signal.SIGCONT)
             assert answer.result(timeout=SECONDS) == "hello"
