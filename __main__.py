@@ -1,10 +1,20 @@
 """The program: one stack, one cluster."""
 
 import gc
+import os
+import signal
 import sys
 
 # What is made at the start is kept to the end: the collector would look through all of it again and again.
 gc.set_threshold(100_000)
+
+ALL_IS_SAID = 32
+"""The exit code after which the engine adds no error of its own (Pulumi's language host of Python)."""
+
+if __name__ == "__main__":
+    # So the engine ends this program when an object could not be made or a person pressed Ctrl-C, and says why. Python
+    # itself would say where in the SDK the program happened to be.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(ALL_IS_SAID))
 
 import pulumi  # noqa: E402
 import pulumi_kubernetes as k8s  # noqa: E402

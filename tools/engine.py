@@ -31,6 +31,13 @@ FASTER = {
     "GOGC": os.environ.get("GOGC", "400"),
 }
 """Environment that makes the engine faster. The workflows set the same, in which GZIP is not set at all."""
+ADOPT = {"PULUMI_K8S_UPSERT_EXISTING_OBJECTS": "true", "PULUMI_K8S_ENABLE_PATCH_FORCE": "true"}
+"""Environment with which an `up` takes over objects that its state does not know, instead of failing on them.
+
+An `up` that was cut off leaves some: the provider gave up its requests, and the API server took them all the same. By
+force, since what hangs on a password differs where the state lost that as well. Not for every run: with it, an object
+that is renamed in the program without an alias is deleted after it was made.
+"""
 
 
 @dataclass(frozen=True)
@@ -181,7 +188,10 @@ class LocalStack:
     def _here(self) -> list[str]:
         return ["--cwd", str(self.folder)]
 
-    def run(self, *arguments: str, quiet: bool = False) -> str:
-        """Run the CLI on this stack. Raises UserError when it fails."""
-        place = self._here() if arguments[0] == "stack" else ["--config-file", str(self.config_file)]
-        return self.engine.run([*arguments, "--stack", self.stack, *place], self.environment(), quiet=quiet)
+    def run(self, *arguments: str, quiet: bool = False, adopt: bool = False) -> str:
+        """Run the CLI on this stack; `adopt` takes over what the state does not know. Raises UserError if it fails."""
+        place = (
+            self._here() if arguments[0] in ("stack", "state", "cancel") else ["--config-file", str(self.config_file)]
+        )
+        environment = self.environment() | (ADOPT if adopt else {})
+        return self.engine.run([*arguments, "--stack", self.stack, *place], environment, quiet=quiet)

@@ -9,7 +9,7 @@ from pathlib import Path
 from components.versions import CHARTS
 from settings.cluster import Distribution
 from settings.reader import authority_keys
-from tools import charts, cluster, engine, readiness, volumes
+from tools import charts, cluster, engine, engine_up, readiness, volumes
 from tools.access import access
 from tools.apply import LocalSecrets, apply
 from tools.cluster import LOCAL
@@ -75,7 +75,7 @@ def _up_local(stack: str, *, fake_nodes: bool, folder: Path) -> None:
         change = without_grafana if any(map(_is_grafana, missing)) else dict
         secret = _secret(stack, local)
         local_stack.prepare(running.kubeconfig, secret, change=lambda config: redirected_config(change(config)))
-        local_stack.run("up", "--yes", "--skip-preview")
+        engine_up.up(local_stack, running)
         if runs:
             _put_stand_ins(running, rendered.objects)
     page = Page(stack, way, stand_ins=[*rendered.stand_ins, *_said(missing)])
