@@ -177,7 +177,6 @@ def main() -> None:
     access.running.ensure_images([BUSYBOX])
     # What a run left that was killed, or that another just deletes: nothing can be made in a namespace that ends.
     clean(access, wait=True)
-    fire.end_as_by_ctrl_c()
     try:
         times = measure(access, settings, names(arguments.runs))
     finally:

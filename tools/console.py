@@ -3,6 +3,7 @@
 Everything here goes to stderr, so that a tool's stdout stays fit for a pipe.
 """
 
+import signal
 import sys
 import threading
 import time
@@ -55,7 +56,11 @@ def progress(what: str) -> Iterator[None]:
 
 
 def run(main: Callable[[], int | None]) -> None:
-    """Run a command line program and exit: what a person can mend becomes one message and code 1, Ctrl-C code 130."""
+    """Run a command line program and exit: what a person can mend becomes one message and code 1, Ctrl-C code 130.
+
+    SIGTERM ends it as Ctrl-C does, so that what it has started or caused is undone.
+    """
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = main() or 0
     except UserError as error:
@@ -69,7 +74,7 @@ def run(main: Callable[[], int | None]) -> None:
         )
         code = 1
     except KeyboardInterrupt:
-        say("stopped by Ctrl-C")
+        say("stopped by Ctrl-C or SIGTERM")
         code = 130
     except Exception as error:
         from pulumi import RunError  # noqa: PLC0415 (half a second, needed only here: a mistake in a stack file)
@@ -78,4 +83,6 @@ def run(main: Callable[[], int | None]) -> None:
             raise
         say(f"error: {error}")
         code = 1
+    finally:
+        signal.signal(signal.SIGTERM, before)
     sys.exit(code)

@@ -9,8 +9,9 @@ import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from difflib import get_close_matches
+from functools import partial
 from typing import Any
 
 from rich.console import Console
@@ -88,14 +89,21 @@ def start(name: str, ground: Ground) -> None:
         cause.start(ground)
 
 
-def clean(name: str, ground: Ground) -> None:
-    """Undo everything; an error of one step does not keep the others from being undone."""
-    try:
-        stop = CAUSES[name].stop
-        if stop:
-            stop(ground)
-    finally:
-        ground.kubectl("delete", "namespace", ground.namespace, "--ignore-not-found", "--wait=false")
+def clean(name: str, ground: Ground) -> list[str]:
+    """Undo everything; returns in words what could not be undone. A failed step does not keep the others back."""
+    stop = CAUSES[name].stop
+    failed: list[str] = []
+    for undo in (partial(stop, ground) if stop else None, partial(_remove, ground)):
+        try:
+            if undo:
+                undo()
+        except Exception as error:
+            failed.append(f"{name}: {error}")
+    return failed
+
+
+def _remove(ground: Ground) -> None:
+    ground.kubectl("delete", "namespace", ground.namespace, "--ignore-not-found", "--wait=false")
 
 
 def labels(cause: Cause, name: str, ground: Ground, rule: dict[str, Any]) -> dict[str, str]:
@@ -124,10 +132,10 @@ def fire(names: list[str], access: Access, shipped: dict[str, tuple[str, dict[st
             trails.append(trail)
         follow(trails, access, grounds)
     finally:
-        with undisturbed(), ExitStack() as undo:
-            # Each is undone, whatever becomes of the others.
-            for name in started:
-                undo.callback(clean, name, grounds[name])
+        with undisturbed():
+            failed = [words for name in reversed(started) for words in clean(name, grounds[name])]
+        if failed:
+            raise UserError("\n".join(["not all that was caused could be undone:", *failed]))
         if started:
             say("Cleaned up.")
     return trails
@@ -142,11 +150,6 @@ def undisturbed() -> Iterator[None]:
     finally:
         for how, handler in before.items():
             signal.signal(how, handler)
-
-
-def end_as_by_ctrl_c() -> None:
-    """From now on SIGTERM ends this program as Ctrl-C does, so that what it caused is undone."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def follow(trails: list[Trail], access: Access, grounds: dict[str, Ground]) -> None:
@@ -187,7 +190,6 @@ def main() -> int:
     check(names, shipped)
     access = attach(LOCAL, settings, "prometheus", "loki", "alertmanager", "inbox")
     access.running.ensure_images([BUSYBOX])
-    end_as_by_ctrl_c()
     trails = fire(names, access, shipped)
     lost = [trail for trail in trails if not trail.done]
     for trail in lost:
