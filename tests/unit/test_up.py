@@ -65,7 +65,11 @@ def test_only_after_one_that_failed_what_is_there_is_taken_over(stack: Recorded,
     assert stack.told() == [UP]
 
 
-@pytest.mark.parametrize(("pid", "first"), [(NOBODY, ["cancel --yes", "kubectl delete secrets"]), (os.getpid(), [])])
+@pytest.mark.parametrize(
+    ("pid", "first"),
+    [(NOBODY, ["cancel --yes", "kubectl delete secrets"]), (os.getpid(), [])],
+    ids=["gone", "alive"],
+)
 def test_the_lock_of_a_process_that_is_gone_is_taken_away_and_no_other(
     stack: Recorded, running: Any, pid: int, first: list[str]
 ) -> None:
