@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from settings import SettingsError
 from tools.apply import LocalSecrets
-from tools.manifests import Manifests, objects_of, unset_secrets
+from tools.manifests import CRD_FOLDER, Manifests, manifests, objects_of, unset_secrets
 from tools.render import NOT_WRITTEN, write
-from tools.synth import Program, Resource, plain, settings_of, stack_config
+from tools.synth import ROOT, Program, Resource, plain, settings_of, stack_config
 
 SECRET = {
     "apiVersion": "v1",
@@ -30,6 +31,25 @@ def test_one_file_an_object_and_no_secret_data(tmp_path: Path) -> None:
     assert "hunter2" not in "".join(files.values())
     assert f"password: {NOT_WRITTEN!r}" in files["secret/monitoring.a.yaml"]
     assert not (tmp_path / "stale").exists()
+
+
+def test_without_its_chart_the_crds_are_those_of_the_operator_that_the_stack_has_use_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / CRD_FOLDER).mkdir(parents=True)
+    for plural in ("prometheuses", "thanosrulers"):
+        crd = {
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": plural},
+        }
+        text = yaml.safe_dump({**crd, "spec": {"names": {"plural": plural}}})
+        (tmp_path / CRD_FOLDER / f"{plural}.yaml").write_text(text)
+    monkeypatch.setattr("tools.charts.chart", lambda _name: None)
+    monkeypatch.setattr("tools.manifests.module_dir", lambda _module: tmp_path)
+    rendered = manifests("dev", ROOT / "Pulumi.dev.yaml")
+    crds = [item["metadata"]["name"] for item in rendered.objects if item["kind"] == "CustomResourceDefinition"]
+    assert (rendered.crds_from_module, crds) == (True, ["prometheuses"])
 
 
 def test_objects_are_plain_kubernetes(program: Program) -> None:
