@@ -12,8 +12,8 @@ ALL_IS_SAID = 32
 """The exit code after which the engine adds no error of its own (Pulumi's language host of Python)."""
 
 if __name__ == "__main__":
-    # So the engine ends this program when an object could not be made or a person pressed Ctrl-C, and says why. Python
-    # itself would say where in the SDK the program happened to be.
+    # This is how the engine ends the program when an object could not be made or a person pressed Ctrl-C; it says why.
+    # Python itself would say where in the SDK the program happened to be.
     signal.signal(signal.SIGINT, lambda *_: os._exit(ALL_IS_SAID))
 
 import pulumi  # noqa: E402

@@ -15,6 +15,7 @@ from settings import Settings, SettingsError
 from settings.metrics import ChartSettings, OptionalCrd
 from settings.reader import secret_keys
 
+CRDS_RELEASE = "prometheus-operator-crds"
 OPTIONAL_CRDS: tuple[str, ...] = get_args(OptionalCrd)
 """Kinds of which the stack makes none: a third of what the API server has to take in when the CRDs are made."""
 
@@ -76,7 +77,7 @@ class PrometheusOperatorCrds(pulumi.ComponentResource):
         if chosen.crds == "install":
             self.ready = k8s.helm.v3.Release(
                 f"{name}-release",
-                name="prometheus-operator-crds",
+                name=CRDS_RELEASE,
                 namespace=settings.namespaces.main,
                 values={"crds": crd_values(chosen.optional_crds)},
                 skip_await=True,
@@ -97,8 +98,8 @@ def held_back(crds: k8s.helm.v3.Release) -> pulumi.ResourceTransform:
     """
 
     async def hold(args: pulumi.ResourceTransformArgs) -> None:
-        # Known or not: a failed release without --continue-on-error ends the run, and with it the API server refuses
-        # what has no kind. An error raised here would take the rest of the chart with it.
+        # Whether the release was made does not matter here. A failed one ends the run; with --continue-on-error each
+        # object then fails for itself where its kind is missing. An error of this function would fail the whole chart.
         if args.type_.startswith(f"kubernetes:{GROUP}/"):
             await crds.status.is_known()
 

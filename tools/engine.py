@@ -3,11 +3,14 @@
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import tempfile
+import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,8 @@ from tools.synth import ROOT, is_secure, stack_config
 PLUGINS = {"kubernetes": "4.34.2", "random": "4.21.4"}
 INSTALLER = "https://get.pulumi.com"
 INSTALLER_SECONDS = 20
+NO_CONFIG_FILE = ("stack", "state")
+"""Commands that know no --config-file."""
 FASTER = {
     # The engine writes its whole state twice for each object. It takes only one of the two.
     "PULUMI_DIY_BACKEND_ZSTD": "true",
@@ -40,6 +45,10 @@ that is renamed in the program without an alias is deleted after it was made.
 """
 
 
+class EngineFailedError(UserError):
+    """The engine ended by itself: its state tells all that it has done."""
+
+
 @dataclass(frozen=True)
 class Engine:
     """A Pulumi CLI with the plugins of the program."""
@@ -51,23 +60,61 @@ class Engine:
     ) -> str:
         """Run the CLI in the project; returns its output, or shows it while it runs unless `quiet`.
 
-        Raises UserError with its last lines when it fails.
+        Raises EngineFailedError with its last lines when it fails, another UserError when it was killed.
         """
         command = [str(self.pulumi), *arguments, "--non-interactive"]
-        result = subprocess.run(
-            command,
-            cwd=ROOT,
-            env={**os.environ, **environment, "PULUMI_SKIP_UPDATE_CHECK": "true"},
-            input=stdin,
-            stdout=subprocess.PIPE if quiet else None,
-            stderr=subprocess.STDOUT if quiet else None,
-            text=True,
-            check=False,
-        )
-        if result.returncode:
-            detail = f": {(result.stdout or '').strip()[-6000:]}" if quiet else "; what it said is above"
-            raise UserError(f"pulumi {' '.join(arguments[:2])} failed with code {result.returncode}{detail}")
-        return result.stdout or ""
+        environment = {**os.environ, **environment, "PULUMI_SKIP_UPDATE_CHECK": "true"}
+        code, output = _to_its_end(command, environment, quiet=quiet, stdin=stdin)
+        if code:
+            detail = f": {output.strip()[-6000:]}" if quiet else "; what it said is above"
+            kind = EngineFailedError if code > 0 else UserError
+            raise kind(f"pulumi {' '.join(arguments[:2])} failed with code {code}{detail}")
+        return output
+
+
+def _to_its_end(
+    command: Sequence[str], environment: Mapping[str, str], *, quiet: bool, stdin: str | None
+) -> tuple[int, str]:
+    """Exit code and output of the CLI.
+
+    Ctrl-C and SIGTERM wait for its end as well: it hears of the first itself, is told of the second, and writes what it
+    has done so far. Raises KeyboardInterrupt then.
+    """
+    told: list[int] = []
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdin=None if stdin is None else subprocess.PIPE,
+        stdout=subprocess.PIPE if quiet else None,
+        stderr=subprocess.STDOUT if quiet else None,
+        text=True,
+    ) as process:
+
+        def hear(number: int, _frame: object) -> None:
+            told.append(number)
+            if number == signal.SIGTERM:
+                process.send_signal(signal.SIGINT)
+
+        with _heard(hear):
+            output, _ = process.communicate(stdin)
+    if told:
+        raise KeyboardInterrupt
+    return process.returncode, output or ""
+
+
+@contextmanager
+def _heard(hear: Callable[[int, object], None]) -> Iterator[None]:
+    """Ctrl-C and SIGTERM call `hear`. Python lets the main thread alone say so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def find(*, install: bool = False) -> Engine | str:
@@ -190,8 +237,6 @@ class LocalStack:
 
     def run(self, *arguments: str, quiet: bool = False, adopt: bool = False) -> str:
         """Run the CLI on this stack; `adopt` takes over what the state does not know. Raises UserError if it fails."""
-        place = (
-            self._here() if arguments[0] in ("stack", "state", "cancel") else ["--config-file", str(self.config_file)]
-        )
+        place = self._here() if arguments[0] in NO_CONFIG_FILE else ["--config-file", str(self.config_file)]
         environment = self.environment() | (ADOPT if adopt else {})
         return self.engine.run([*arguments, "--stack", self.stack, *place], environment, quiet=quiet)

@@ -74,8 +74,9 @@ def _up_local(stack: str, *, fake_nodes: bool, folder: Path) -> None:
         local_stack = _local_stack(stack, folder)
         change = without_grafana if any(map(_is_grafana, missing)) else dict
         secret = _secret(stack, local)
-        local_stack.prepare(running.kubeconfig, secret, change=lambda config: redirected_config(change(config)))
-        engine_up.up(local_stack, running)
+        with engine_up.alone(local_stack):
+            local_stack.prepare(running.kubeconfig, secret, change=lambda config: redirected_config(change(config)))
+            engine_up.up(local_stack, running)
         if runs:
             _put_stand_ins(running, rendered.objects)
     page = Page(stack, way, stand_ins=[*rendered.stand_ins, *_said(missing)])
@@ -166,8 +167,9 @@ def preview(stack: str) -> None:
         kubeconfig = cluster.start(LOCAL).kubeconfig
         local_stack = _local_stack(stack, LOCAL)
         secret = _secret(stack, LocalSecrets(LOCAL / "secrets.json"))
-        local_stack.prepare(kubeconfig, secret, change=redirected_config)
-        local_stack.run("preview", "--diff")
+        with engine_up.alone(local_stack):
+            local_stack.prepare(kubeconfig, secret, change=redirected_config)
+            local_stack.run("preview", "--diff", adopt=engine_up.was_cut_off(local_stack))
 
 
 def main() -> None:

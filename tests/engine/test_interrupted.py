@@ -1,14 +1,19 @@
-"""An `up` that is cut off: it ends in words, and the next one takes over what its state does not know."""
+"""An `up` that is cut off: it ends in words, and `make up` goes on with what it left."""
 
 import json
 import os
 import signal
 import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.cluster.traces import wait_for
+from tests.engine.test_journal_backend import children
 from tools import cluster, engine, engine_up
 from tools.cluster import Cluster
 from tools.console import UserError
@@ -20,11 +25,23 @@ SECONDS = 120
 SECRET = "http://127.0.0.1:9/{}".format
 UNKNOWN = {"configmap/loki-config": "loki-config", "deployment/loki-gateway": "loki-gateway-deployment"}
 """Objects that the state shall not know, by their names in the cluster; and their names in the program."""
+UP = """
+import sys
+from pathlib import Path
+from tools import cluster, engine, engine_up
+from tools.console import run
 
+def main():
+    stack = engine.LocalStack(engine.find(), "dev", Path(sys.argv[2]))
+    engine_up.up(stack, cluster.start(Path(sys.argv[1]), fake_nodes_only=True))
 
-@pytest.fixture(scope="module")
-def stack(local: Cluster, tmp_path_factory: pytest.TempPathFactory) -> LocalStack:
-    return stack_on(local, tmp_path_factory.mktemp("stack"))
+run(main)
+"""
+ANOTHERS = """
+apiVersion: v1
+kind: Secret
+metadata: {name: anothers, namespace: default, labels: {owner: helm, name: another, status: pending-install}}
+"""
 
 
 def stack_on(local: Cluster, folder: Path) -> LocalStack:
@@ -39,51 +56,80 @@ def config_maps(local: Cluster) -> int:
     return len(local.kubectl("--namespace=monitoring", "get", "configmaps", "--output=name").split())
 
 
+def release(local: Cluster) -> str:
+    """What Helm has noted of the release of the CRDs."""
+    status = "--output=jsonpath={.items[*].metadata.labels.status}"
+    return local.kubectl("--namespace=monitoring", "get", "secrets", "--selector=owner=helm", status)
+
+
 def identities(local: Cluster) -> str:
     uids = "--output=jsonpath={.items[*].metadata.uid}"
     return local.kubectl("--namespace=monitoring", "get", *UNKNOWN, uids)
 
 
-def descendants(pid: int) -> list[int]:
-    """The plugins and the program, which outlive an engine that is killed."""
-    stats = (path.read_text() for path in Path("/proc").glob("[0-9]*/stat"))
-    parents = {int(stat.split()[0]): int(stat.rpartition(")")[2].split()[1]) for stat in stats}
-    found = [pid]
-    for one in found:
-        found += [child for child, parent in parents.items() if parent == one]
-    return found[1:]
+def kill(processes: list[int]) -> None:
+    for process in processes:
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "kill"])
-def test_make_up_goes_on_after_one_that_was_cut_off(how: signal.Signals, tmp_path: Path) -> None:
+def press_ctrl_c(_local: Cluster, program: int) -> None:
+    """In the terminal: the whole group hears it. The plugins have groups of their own."""
+    os.killpg(program, signal.SIGINT)
+
+
+def lose_all(_local: Cluster, program: int) -> None:
+    kill([program, *children(program)])
+
+
+def lose_the_engine(local: Cluster, program: int) -> None:
+    """Its plugins go on, and end what they are at: no state knows."""
+    kill(children(program)[:1])
+    wait_for("release of the CRDs", partial(release, local), "deployed".__eq__, SECONDS)
+
+
+@pytest.mark.parametrize("cut", [press_ctrl_c, lose_all, lose_the_engine])
+def test_make_up_goes_on_after_one_that_was_cut_off(cut: Callable[[Cluster, int], None], tmp_path: Path) -> None:
     if reason := why_no_engine():
         pytest.skip(f"THE ENGINE TIER PROVES NOTHING HERE: {reason}")
     with cluster.fake(tmp_path) as local:
         stack = stack_on(local, tmp_path / "stack")
-        (stack.folder / "unfinished").touch()
-        output, place = tmp_path / "output", ["--stack=dev", f"--config-file={stack.config_file}"]
-        command = [str(stack.engine.pulumi), "up", "--yes", "--skip-preview", "--non-interactive", *place]
-        with output.open("w") as file:
-            environment = {**os.environ, **stack.environment()}
-            running = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT)
-            try:
-                wait_for("ConfigMaps while it runs", lambda: config_maps(local), lambda count: count > 5, SECONDS)
-            finally:
-                others = descendants(running.pid) if how == signal.SIGKILL else []
-                for pid in running.pid, *others:
-                    os.kill(pid, how)
-                code = running.wait(timeout=SECONDS)
-        said = output.read_text()
-        if how == signal.SIGINT:
-            assert code == 1, said
+        local.kubectl("apply", "--filename=-", stdin=ANOTHERS)
+        command = [sys.executable, "-c", UP, str(tmp_path / "cluster"), str(stack.folder)]
+        with (tmp_path / "output").open("w") as output:
+            program = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output, start_new_session=True)
+        below: list[int] = []
+        try:
+            wait_for("ConfigMaps while it runs", partial(config_maps, local), lambda count: count > 5, SECONDS)
+            below = children(program.pid)
+            cut(local, program.pid)
+            code = program.wait(timeout=SECONDS)
+        finally:
+            kill([program.pid, *below])
+            program.wait()
+        said = (tmp_path / "output").read_text()
+        locks = list((stack.folder / "state" / ".pulumi" / "locks").rglob("*.json"))
+        assert "Traceback" not in said
+        assert engine_up.was_cut_off(stack)
+        if cut is press_ctrl_c:
+            assert code == 130
             assert "error: update canceled" in said or "error: update failed" in said
-            assert "Traceback" not in said
+            assert said.endswith("stopped by Ctrl-C or SIGTERM\n")
+            assert not locks
+        else:
+            assert code == (1 if cut is lose_the_engine else -signal.SIGKILL)
+            assert len(locks) == 1
         engine_up.up(stack, local)
+        state = json.loads(stack.run("stack", "export", quiet=True))["deployment"]
+        assert "pending_operations" not in state
+        assert not locks or not locks[0].exists()
         engine_up.up(stack, local)
         stack.run("preview", "--refresh", "--expect-no-changes", quiet=True)
+        assert local.kubectl("get", "secret/anothers", "--output=name") == "secret/anothers\n"
 
 
-def test_what_the_state_does_not_know_is_taken_over_when_asked(stack: LocalStack, local: Cluster) -> None:
+def test_what_the_state_does_not_know_is_taken_over_when_asked(local: Cluster, tmp_path: Path) -> None:
+    stack = stack_on(local, tmp_path)
     stack.run("up", "--yes", "--skip-preview", quiet=True)
     known = json.loads(stack.run("stack", "export", quiet=True))["deployment"]["resources"]
     urns = {urn.rpartition("::")[2]: urn for urn in (resource["urn"] for resource in known)}
