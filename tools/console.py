@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 QUIET_SECONDS = 2.0
 """A step that takes no longer than this prints nothing."""
 
@@ -53,6 +54,24 @@ def progress(what: str) -> Iterator[None]:
         if shown.is_set():
             start = "\r" if terminal else ""
             say(f"{start}{what}: {outcome} {time.monotonic() - started:.0f} s")
+
+
+@contextmanager
+def heard(hear: Callable[[int, object], None]) -> Iterator[None]:
+    """Ctrl-C, SIGTERM and SIGHUP call `hear` in the block, except those that this process ignores.
+
+    In the main thread: Python lets no other say so, and tells no other of a signal.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = [number for number in ENDING if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, hear) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def run(main: Callable[[], int | None]) -> None:

@@ -6,11 +6,9 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,7 @@ import yaml
 
 from settings.reader import PROJECT
 from tools import charts, go_build
-from tools.console import UserError, progress, say
+from tools.console import UserError, heard, progress, say
 from tools.manifests import unset_secrets
 from tools.synth import ROOT, is_secure, stack_config
 
@@ -46,7 +44,7 @@ that is renamed in the program without an alias is deleted after it was made.
 
 
 class EngineFailedError(UserError):
-    """The engine ended by itself: its state tells all that it has done."""
+    """The engine ended with an exit code of its own, not by a signal."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,8 @@ class Engine:
     ) -> str:
         """Run the CLI in the project; returns its output, or shows it while it runs unless `quiet`.
 
-        Raises EngineFailedError with its last lines when it fails, another UserError when it was killed.
+        Raises EngineFailedError with its last lines when it fails, another UserError when it was killed, and
+        KeyboardInterrupt after its end when this program was told to end.
         """
         command = [str(self.pulumi), *arguments, "--non-interactive"]
         environment = {**os.environ, **environment, "PULUMI_SKIP_UPDATE_CHECK": "true"}
@@ -77,44 +76,37 @@ def _to_its_end(
 ) -> tuple[int, str]:
     """Exit code and output of the CLI.
 
-    Ctrl-C and SIGTERM wait for its end as well: it hears of the first itself, is told of the second, and writes what it
-    has done so far. Raises KeyboardInterrupt then.
+    It is a process group of its own: what ends this program reaches it through us alone, as the one signal that lets it
+    write what it has done so far. We wait for that. A second Ctrl-C ends it at once. Raises KeyboardInterrupt then.
     """
     told: list[int] = []
-    with subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=environment,
-        stdin=None if stdin is None else subprocess.PIPE,
-        stdout=subprocess.PIPE if quiet else None,
-        stderr=subprocess.STDOUT if quiet else None,
-        text=True,
-    ) as process:
+    started: list[subprocess.Popen[str]] = []
 
-        def hear(number: int, _frame: object) -> None:
-            told.append(number)
-            if number == signal.SIGTERM:
-                process.send_signal(signal.SIGINT)
+    def hear(number: int, _frame: object) -> None:
+        if started and (number == signal.SIGINT or not told):
+            started[0].send_signal(signal.SIGINT)
+        told.append(number)
 
-        with _heard(hear):
-            output, _ = process.communicate(stdin)
+    with (
+        heard(hear),
+        subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            stdout=subprocess.PIPE if quiet else None,
+            stderr=subprocess.STDOUT if quiet else None,
+            text=True,
+            process_group=0,
+        ) as process,
+    ):
+        if told:
+            process.send_signal(signal.SIGINT)
+        started.append(process)
+        output, _ = process.communicate(stdin)
     if told:
         raise KeyboardInterrupt
     return process.returncode, output or ""
-
-
-@contextmanager
-def _heard(hear: Callable[[int, object], None]) -> Iterator[None]:
-    """Ctrl-C and SIGTERM call `hear`. Python lets the main thread alone say so."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def find(*, install: bool = False) -> Engine | str:

@@ -76,7 +76,7 @@ def _up_local(stack: str, *, fake_nodes: bool, folder: Path) -> None:
         secret = _secret(stack, local)
         with engine_up.alone(local_stack):
             local_stack.prepare(running.kubeconfig, secret, change=lambda config: redirected_config(change(config)))
-            engine_up.up(local_stack, running)
+            engine_up.up(local_stack, running, stack_settings(stack).namespaces.main)
         if runs:
             _put_stand_ins(running, rendered.objects)
     page = Page(stack, way, stand_ins=[*rendered.stand_ins, *_said(missing)])

@@ -26,21 +26,24 @@ SECRET = "http://127.0.0.1:9/{}".format
 UNKNOWN = {"configmap/loki-config": "loki-config", "deployment/loki-gateway": "loki-gateway-deployment"}
 """Objects that the state shall not know, by their names in the cluster; and their names in the program."""
 UP = """
+import signal
 import sys
 from pathlib import Path
 from tools import cluster, engine, engine_up
 from tools.console import run
 
 def main():
+    # A test that runs in the background ignores it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     stack = engine.LocalStack(engine.find(), "dev", Path(sys.argv[2]))
-    engine_up.up(stack, cluster.start(Path(sys.argv[1]), fake_nodes_only=True))
+    engine_up.up(stack, cluster.start(Path(sys.argv[1]), fake_nodes_only=True), "monitoring")
 
 run(main)
 """
 ANOTHERS = """
 apiVersion: v1
 kind: Secret
-metadata: {name: anothers, namespace: default, labels: {owner: helm, name: another, status: pending-install}}
+metadata: {name: anothers, namespace: default, labels: {owner: helm, name: prometheus-operator-crds, status: deployed}}
 """
 
 
@@ -119,11 +122,11 @@ def test_make_up_goes_on_after_one_that_was_cut_off(cut: Callable[[Cluster, int]
         else:
             assert code == (1 if cut is lose_the_engine else -signal.SIGKILL)
             assert len(locks) == 1
-        engine_up.up(stack, local)
+        engine_up.up(stack, local, "monitoring")
         state = json.loads(stack.run("stack", "export", quiet=True))["deployment"]
         assert "pending_operations" not in state
         assert not locks or not locks[0].exists()
-        engine_up.up(stack, local)
+        engine_up.up(stack, local, "monitoring")
         stack.run("preview", "--refresh", "--expect-no-changes", quiet=True)
         assert local.kubectl("get", "secret/anothers", "--output=name") == "secret/anothers\n"
 

@@ -1,8 +1,8 @@
 """`make up` by the engine after one that did not come to its end, and an engine that is told to end."""
 
 import json
-import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,17 +11,20 @@ from typing import Any
 
 import pytest
 
+from tests.cluster.traces import wait_for
 from tools import engine_up
 from tools.console import UserError
 from tools.engine import Engine, EngineFailedError, LocalStack
+from tools.synth import ROOT
 
+SECONDS = 60
 NOBODY = 2**22 + 1
 """No process has this id: it is above the kernel's limit."""
 UP = "up --yes --skip-preview"
 ADOPTING = f"{UP} adopt"
 CLEAR = "refresh --clear-pending-creates --yes --skip-preview"
 EXPORT = "stack export"
-NOTES = "kubectl delete secrets --all-namespaces --selector=owner=helm,name=prometheus-operator-crds"
+NOTES = "kubectl --namespace=observing delete secrets --selector=owner=helm,name=prometheus-operator-crds"
 RELEASE = {"type": "kubernetes:helm.sh/v3:Release", "id": "monitoring/prometheus-operator-crds"}
 
 
@@ -60,7 +63,7 @@ def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: Callable[[Base
 @pytest.fixture
 def up(stack: Recorded) -> Callable[[], None]:
     running: Any = SimpleNamespace(kubectl=lambda *words: stack.notes.append(f"kubectl {' '.join(words)}"))
-    return lambda: engine_up.up(stack, running)
+    return lambda: engine_up.up(stack, running, "observing")
 
 
 def test_an_up_that_failed_by_itself_changes_nothing_for_the_next(
@@ -71,7 +74,20 @@ def test_an_up_that_failed_by_itself_changes_nothing_for_the_next(
     for _ in range(2):
         with pytest.raises(UserError):
             up()
-        assert stack.told() == [UP]
+        assert stack.told() == [UP, EXPORT]
+
+
+def test_an_error_that_leaves_creations_behind_counts_as_a_cut(
+    stack: Recorded,
+    up: Callable[[], None],
+    fails: Callable[[BaseException | None], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fails(EngineFailedError("it failed with code 2"))
+    monkeypatch.setattr(Recorded, "state", {"pending_operations": [{"type": "creating"}]})
+    with pytest.raises(UserError):
+        up()
+    assert engine_up.was_cut_off(stack)
 
 
 @pytest.mark.parametrize("how", [KeyboardInterrupt(), UserError("it failed with code -9")], ids=["Ctrl-C", "kill"])
@@ -113,32 +129,44 @@ def test_what_the_engine_was_about_to_make_is_forgotten(
     assert stack.told() == [EXPORT, CLEAR, NOTES, ADOPTING]
 
 
-@pytest.mark.parametrize(
-    ("pid", "hostname"),
-    [(NOBODY, "here"), (1, "here"), (NOBODY, "another")],
-    ids=["gone", "another program", "elsewhere"],
-)
-def test_only_the_lock_of_an_engine_that_is_gone_is_taken_away(
-    stack: Recorded, up: Callable[[], None], pid: int, hostname: str
-) -> None:
-    """On another machine it may still run."""
+@pytest.fixture
+def lock(stack: Recorded) -> Path:
     lock = stack.folder / "state" / ".pulumi" / "locks" / "organization" / "observability" / "dev" / "one.json"
     lock.parent.mkdir(parents=True)
-    lock.write_text(json.dumps({"pid": pid, "hostname": hostname.replace("here", socket.gethostname())}))
     (stack.folder / "unfinished-dev").touch()
-    if hostname == "here":
-        up()
-        assert not lock.exists()
-    else:
-        with pytest.raises(UserError, match=r"a pulumi process works on stack dev; .*one\.json"):
-            up()
-        assert stack.told() == []
+    return lock
+
+
+@pytest.mark.parametrize("pid", [NOBODY, 1], ids=["gone", "another program"])
+def test_the_lock_of_an_engine_that_is_gone_is_taken_away(lock: Path, up: Callable[[], None], pid: int) -> None:
+    lock.write_text(json.dumps({"pid": pid, "hostname": socket.gethostname()}))
+    up()
+    assert not lock.exists()
+
+
+@pytest.mark.parametrize("hostname", [socket.gethostname(), "another"], ids=["here", "elsewhere"])
+def test_the_lock_of_an_engine_that_may_run_is_left(
+    stack: Recorded, lock: Path, up: Callable[[], None], tmp_path: Path, hostname: str
+) -> None:
+    engine = tmp_path / "pulumi"
+    engine.symlink_to("/bin/sleep")
+    with subprocess.Popen([str(engine), "600"]) as running:
+        try:
+            words = Path("/proc", str(running.pid), "cmdline")
+            wait_for("command line of the engine", words.read_bytes, len, SECONDS)
+            lock.write_text(json.dumps({"pid": running.pid, "hostname": hostname}))
+            with pytest.raises(UserError, match=r"a pulumi process works on stack dev: .*one\.json if there is none"):
+                up()
+        finally:
+            running.kill()
+    assert lock.exists()
+    assert stack.told() == []
 
 
 def test_two_do_not_deploy_at_once(stack: Recorded) -> None:
     with (
         engine_up.alone(stack),
-        pytest.raises(UserError, match="another make up deploys to the local cluster"),
+        pytest.raises(UserError, match="another make up or make preview of the local cluster goes on"),
         engine_up.alone(stack),
     ):
         pass
@@ -147,31 +175,62 @@ def test_two_do_not_deploy_at_once(stack: Recorded) -> None:
 
 
 ENGINE = """#!{python}
-# As the engine: it ends in order when it is interrupted, and that takes longer than Python would wait by itself.
+# As the engine: it ends in order when it is interrupted, which takes longer than Python would wait by itself, and at
+# once when it is interrupted again or hears anything else.
 import os, pathlib, signal, sys, time
 
 def end(*_):
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     time.sleep(1)
     pathlib.Path(os.environ["STATE"]).write_text("written")
     sys.exit(1)
 
 signal.signal(signal.SIGINT, end)
-os.kill(os.getppid(), signal.{how})
-if signal.{how} == signal.SIGINT:
-    # Ctrl-C reaches the engine too.
-    os.kill(os.getpid(), signal.SIGINT)
+os.{tell}
 while True:
-    signal.pause()
+    # Not signal.pause: it would sleep through what came just before.
+    time.sleep(0.05)
 """
 
 
-@pytest.mark.parametrize("how", ["SIGINT", "SIGTERM"])
-def test_an_engine_that_is_told_to_end_is_waited_for(tmp_path: Path, how: str) -> None:
+@pytest.mark.parametrize(
+    "tell",
+    [
+        "kill(os.getppid(), signal.SIGINT)",
+        "kill(os.getppid(), signal.SIGTERM)",
+        "kill(os.getppid(), signal.SIGHUP), os.kill(os.getppid(), signal.SIGTERM)",
+        # As a terminal's Ctrl-C and as timeout(1): the whole group of this program hears it.
+        "killpg(os.getpgid(os.getppid()), signal.SIGINT)",
+        "killpg(os.getpgid(os.getppid()), signal.SIGTERM)",
+    ],
+    ids=["SIGINT", "SIGTERM", "several", "SIGINT of the group", "SIGTERM of the group"],
+)
+def test_an_engine_whose_program_is_told_to_end_is_told_once_and_waited_for(tmp_path: Path, tell: str) -> None:
     pulumi, state = tmp_path / "pulumi", tmp_path / "state"
-    pulumi.write_text(ENGINE.format(python=sys.executable, how=how))
+    pulumi.write_text(ENGINE.format(python=sys.executable, tell=tell))
     pulumi.chmod(0o755)
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    with pytest.raises(KeyboardInterrupt):
-        Engine(pulumi).run(["up"], {"STATE": str(state)}, quiet=True)
+    program = TELLS.format(pulumi=str(pulumi), state=str(state))
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        start_new_session=True,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (130, "stopped by Ctrl-C or SIGTERM\n")
     assert state.read_text() == "written"
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+TELLS = """
+import signal
+from pathlib import Path
+from tools.console import run
+from tools.engine import Engine
+
+# A test that runs in the background ignores it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+run(lambda: Engine(Path("{pulumi}")).run(["up"], {{"STATE": "{state}"}}, quiet=True))
+"""
+"""A program of ours with an engine below it."""

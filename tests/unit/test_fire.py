@@ -149,13 +149,26 @@ def test_each_fault_is_undone_whatever_becomes_of_the_others(
     try:
         # As tools.console.run does.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        with pytest.raises(UserError, match="B: fire-b does not stop\nA: fire-a does not stop"):
+        with pytest.raises(KeyboardInterrupt):
             fire.fire(["A", "B"], ground_on(Node()).access, dict.fromkeys("AB", rule))
         assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
     finally:
         signal.signal(signal.SIGTERM, before)
     assert undone == ["fire-b", "fire-a"]
-    assert "Cleaned up" not in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "not undone: B: fire-b does not stop\nnot undone: A: fire-a does not stop\n" in said
+    assert "Cleaned up" not in said
+
+
+def test_what_could_not_be_undone_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_ground: Ground) -> None:
+        raise KeyError("name")
+
+    monkeypatch.setattr(fire, "CAUSES", {"A": Cause("a fault", stop=fails)})
+    monkeypatch.setattr(fire, "follow", lambda *_: None)
+    rule: tuple[str, dict[str, Any]] = ("prometheus", {"annotations": {}})
+    with pytest.raises(UserError, match="not all that was caused could be undone"):
+        fire.fire(["A"], ground_on(Node()).access, {"A": rule})
 
 
 class Node:

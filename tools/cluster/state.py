@@ -3,8 +3,6 @@
 import fcntl
 import json
 import os
-import signal
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -13,7 +11,7 @@ from typing import Literal
 
 from tools.cluster import processes
 from tools.cluster.processes import Process
-from tools.console import progress
+from tools.console import heard, progress
 
 LOCAL = Path(__file__).parents[2] / "out" / "local"
 """Everything of the local cluster: its state, the engine's, generated secrets. `make down` removes it."""
@@ -87,15 +85,9 @@ def locked(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Put off Ctrl-C until the end of the block."""
-    if threading.current_thread() is not threading.main_thread():
+    """Put off Ctrl-C and SIGTERM until the end of the block."""
+    told: list[int] = []
+    with heard(lambda number, _: told.append(number)):
         yield
-        return
-    pressed: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if pressed:
+    if told:
         raise KeyboardInterrupt

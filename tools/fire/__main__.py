@@ -97,8 +97,10 @@ def clean(name: str, ground: Ground) -> list[str]:
         try:
             if undo:
                 undo()
-        except Exception as error:
+        except UserError as error:
             failed.append(f"{name}: {error}")
+        except Exception as error:
+            failed.append(f"{name}: {error!r}")
     return failed
 
 
@@ -134,10 +136,12 @@ def fire(names: list[str], access: Access, shipped: dict[str, tuple[str, dict[st
     finally:
         with undisturbed():
             failed = [words for name in reversed(started) for words in clean(name, grounds[name])]
-        if failed:
-            raise UserError("\n".join(["not all that was caused could be undone:", *failed]))
-        if started:
+        for words in failed:
+            say(f"not undone: {words}")
+        if started and not failed:
             say("Cleaned up.")
+    if failed:
+        raise UserError("not all that was caused could be undone: see above")
     return trails
 
 
