@@ -35,7 +35,8 @@ def up(stack: LocalStack, running: Cluster, namespace: str) -> None:
 
     Raises UserError.
     """
-    unfinished, cut_off = _marker(stack), was_cut_off(stack)
+    unfinished = _marker(stack)
+    cut_off = unfinished.exists()
     if cut_off:
         say("The up before this one was cut off: what it left on the cluster is taken over.")
         _clear(stack, running, namespace)

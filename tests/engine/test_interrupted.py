@@ -77,7 +77,7 @@ def kill(processes: list[int]) -> None:
 
 
 def press_ctrl_c(_local: Cluster, program: int) -> None:
-    """In the terminal: the whole group hears it. The plugins have groups of their own."""
+    """In the terminal: the group of the program hears it. The engine and its plugins have groups of their own."""
     os.killpg(program, signal.SIGINT)
 
 

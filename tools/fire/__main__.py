@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
-from functools import partial
 from typing import Any
 
 from rich.console import Console
@@ -91,12 +90,11 @@ def start(name: str, ground: Ground) -> None:
 
 def clean(name: str, ground: Ground) -> list[str]:
     """Undo everything; returns in words what could not be undone. A failed step does not keep the others back."""
-    stop = CAUSES[name].stop
     failed: list[str] = []
-    for undo in (partial(stop, ground) if stop else None, partial(_remove, ground)):
+    for undo in (CAUSES[name].stop, _remove):
         try:
             if undo:
-                undo()
+                undo(ground)
         except UserError as error:
             failed.append(f"{name}: {error}")
         except Exception as error:
